@@ -1,0 +1,65 @@
+# weir_library(NAME [TORCH] SOURCES ... HEADERS ... [DEPENDS module...] [PUBLIC lib...] [PRIVATE lib...])
+#
+# Makes weir_NAME (alias weir::NAME) from files listed by name. DEPENDS are Weir modules;
+# PUBLIC and PRIVATE are third-party targets. PRIVATE ones do not reach the exported package.
+# TORCH marks a module that sees LibTorch: it shares the ATen header of the dev preset.
+function(weir_library name)
+  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;HEADERS;DEPENDS;PUBLIC;PRIVATE" ${ARGN})
+  set(target weir_${name})
+  add_library(${target} STATIC ${ARG_SOURCES})
+  add_library(weir::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name} VERIFY_INTERFACE_HEADER_SETS ON)
+  target_compile_features(${target} PUBLIC cxx_std_17)
+  target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${ARG_HEADERS})
+  target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:weir_flags>)
+  foreach(module IN LISTS ARG_DEPENDS)
+    target_link_libraries(${target} PUBLIC weir_${module})
+  endforeach()
+  target_link_libraries(${target} PUBLIC ${ARG_PUBLIC})
+  foreach(library IN LISTS ARG_PRIVATE)
+    target_link_libraries(${target} PRIVATE ${library})
+  endforeach()
+  if(ARG_TORCH)
+    weir_use_torch(${target})
+  endif()
+  set_property(GLOBAL APPEND PROPERTY WEIR_LIBRARIES ${target})
+endfunction()
+
+# Links LibTorch, takes the shared ATen header and the two-at-a-time job pool.
+function(weir_use_torch target)
+  target_link_libraries(${target} PUBLIC torch)
+  set_target_properties(${target} PROPERTIES JOB_POOL_COMPILE torch_jobs)
+  if(WEIR_PCH)
+    if(NOT TARGET weir_pch)
+      add_library(weir_pch OBJECT ${PROJECT_SOURCE_DIR}/cmake/pch.cpp)
+      target_compile_features(weir_pch PUBLIC cxx_std_17)
+      target_link_libraries(weir_pch PRIVATE weir_flags torch)
+      target_precompile_headers(weir_pch PRIVATE <ATen/ATen.h> <map> <string> <vector> <optional> <functional>)
+    endif()
+    # The header is compiled as for a library; an executable that reuses it must be too.
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fPIC)
+    target_precompile_headers(${target} REUSE_FROM weir_pch)
+  endif()
+endfunction()
+
+# weir_test(MODULE [TORCH] SOURCES ... [LINK lib...]): one GoogleTest binary for a module.
+# Torch-free tests are listed one by one in ctest; a process with LibTorch takes half a second
+# to start, so those modules run as one test each.
+function(weir_test module)
+  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;LINK;LABELS" ${ARGN})
+  set(target ${module}_test)
+  add_executable(${target} ${ARG_SOURCES})
+  target_link_libraries(${target} PRIVATE ${ARG_LINK} GTest::gtest_main weir_flags)
+  target_compile_definitions(${target} PRIVATE
+    WEIR_GOLDEN_DIR="${PROJECT_SOURCE_DIR}/tests/golden"
+    WEIR_SHARED_DATA_DIR="${PROJECT_SOURCE_DIR}/../shared/data")
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
+  if(ARG_TORCH)
+    weir_use_torch(${target})
+    add_test(NAME ${module} COMMAND ${target})
+    set_tests_properties(${module} PROPERTIES LABELS "${ARG_LABELS}" SKIP_RETURN_CODE 77)
+  else()
+    gtest_discover_tests(${target} TEST_PREFIX ${module}. DISCOVERY_TIMEOUT 60)
+  endif()
+endfunction()
