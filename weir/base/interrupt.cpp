@@ -1,0 +1,30 @@
+#include "weir/base/interrupt.h"
+
+#include <csignal>
+
+#include "weir/base/error.h"
+
+namespace weir {
+namespace {
+
+volatile std::sig_atomic_t g_interrupted = 0;
+
+extern "C" void on_interrupt(int signal) {
+  g_interrupted = 1;
+  std::signal(signal, SIG_DFL);  // The next one kills.
+}
+
+}  // namespace
+
+void install_interrupt_handler() {
+  std::signal(SIGINT, on_interrupt);
+  std::signal(SIGTERM, on_interrupt);
+}
+
+bool interrupted() noexcept { return g_interrupted != 0; }
+
+void throw_if_interrupted() {
+  if (interrupted()) fail(ErrorCode::kInterrupted, "stopped by the user");
+}
+
+}  // namespace weir
