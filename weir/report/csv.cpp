@@ -1,0 +1,192 @@
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "weir/base/error.h"
+#include "weir/io/atomic_file.h"
+#include "weir/report/block_kind.h"
+#include "weir/report/number_text.h"
+#include "weir/report/report.h"
+#include "weir/report/validate.h"
+
+namespace weir {
+namespace report {
+namespace {
+
+constexpr size_t kLongestSlug = 40;
+
+// Rows by RFC 4180: CRLF ends a line; a field with a comma, a quote or a line end is quoted.
+class CsvText {
+ public:
+  CsvText& field(std::string_view text) {
+    if (!is_line_start_) text_ += ',';
+    is_line_start_ = false;
+    // An empty first field alone would make an empty line, which readers skip.
+    const bool is_plain = !text.empty() && text.find_first_of(",\"\r\n") == std::string_view::npos;
+    if (is_plain) {
+      text_ += text;
+      return *this;
+    }
+    text_ += '"';
+    for (const char c : text) {
+      if (c == '"') text_ += '"';
+      text_ += c;
+    }
+    text_ += '"';
+    return *this;
+  }
+  CsvText& field(double value) { return field(exact_text(value)); }
+  CsvText& field(size_t value) { return field(std::to_string(value)); }
+
+  template <typename... Fields>
+  void line(const Fields&... fields) {
+    (field(fields), ...);
+    end_line();
+  }
+
+  void end_line() {
+    text_ += "\r\n";
+    is_line_start_ = true;
+  }
+
+  std::string text() && { return std::move(text_); }
+
+ private:
+  std::string text_;
+  bool is_line_start_ = true;
+};
+
+struct BlockCsv {
+  CsvText& csv;
+
+  void operator()(const TableBlock& table) const {
+    for (const std::string& column : table.columns) csv.field(column);
+    csv.end_line();
+    for (const auto& row : table.rows) {
+      for (const Cell& cell : row) cell_field(cell);
+      csv.end_line();
+    }
+  }
+
+  void operator()(const HeatMapBlock& map) const {
+    csv.line("y_index", "x_index", "y", "x", "value", "text");
+    const size_t n_columns = map.values.empty() ? 0 : map.values[0].size();
+    const auto y = labels_or_indices(map.y_ticks, map.values.size());
+    const auto x = labels_or_indices(map.x_ticks, n_columns);
+    for (size_t row = 0; row < map.values.size(); ++row) {
+      for (size_t column = 0; column < n_columns; ++column) {
+        csv.line(row, column, y[row], x[column], map.values[row][column],
+                 map.cell_text.empty() ? std::string() : map.cell_text[row][column]);
+      }
+    }
+  }
+
+  void operator()(const CurvesBlock& curves) const {
+    csv.field(curves.x_label.empty() ? "x" : curves.x_label);
+    for (const Series& series : curves.series) csv.field(series.name);
+    csv.end_line();
+    for (size_t i = 0; i < curves.x.size(); ++i) {
+      csv.field(curves.x[i]);
+      for (const Series& series : curves.series) csv.field(series.y[i]);
+      csv.end_line();
+    }
+  }
+
+  void operator()(const HistogramBlock& histogram) const {
+    csv.line("low", "high", "count");
+    for (size_t i = 0; i < histogram.counts.size(); ++i) {
+      csv.line(histogram.edges[i], histogram.edges[i + 1], histogram.counts[i]);
+    }
+  }
+
+  void operator()(const ScatterBlock& scatter) const {
+    csv.line("x", "y", "label", "group");
+    for (const ScatterPoint& point : scatter.points) {
+      csv.line(point.x, point.y, point.label, point.group);
+    }
+  }
+
+  void operator()(const TokenStripBlock& strip) const {
+    csv.line("index", "token", "value", "detail");
+    for (size_t i = 0; i < strip.tokens.size(); ++i) {
+      csv.line(i, strip.tokens[i], strip.values.empty() ? "" : exact_text(strip.values[i]),
+               strip.details.empty() ? std::string() : strip.details[i]);
+    }
+  }
+
+  void operator()(const AttentionBlock& attention) const {
+    csv.line("head", "query_index", "key_index", "query", "key", "value");
+    const auto& tokens = attention.tokens;
+    for (size_t head = 0; head < attention.heads.size(); ++head) {
+      for (size_t query = 0; query < tokens.size(); ++query) {
+        for (size_t key = 0; key < tokens.size(); ++key) {
+          csv.line(attention.heads[head], query, key, tokens[query], tokens[key],
+                   attention.patterns[head][query][key]);
+        }
+      }
+    }
+  }
+
+  void operator()(const TextBlock& text) const {
+    csv.line("text");
+    csv.line(text.text);
+  }
+
+ private:
+  void cell_field(const Cell& cell) const {
+    if (const auto* text = std::get_if<std::string>(&cell)) {
+      csv.field(*text);
+    } else if (const auto* value = std::get_if<double>(&cell)) {
+      csv.field(*value);
+    } else {
+      csv.field(std::to_string(std::get<int64_t>(cell)));
+    }
+  }
+};
+
+// Lower-case letters and digits of the title, the rest as single hyphens.
+std::string slug_of(const Block& block) {
+  std::string slug;
+  for (const char c : title_of(block)) {
+    if (slug.size() == kLongestSlug) break;
+    const bool is_upper = c >= 'A' && c <= 'Z';
+    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    if (is_upper || is_plain) {
+      slug += static_cast<char>(is_upper ? c - 'A' + 'a' : c);
+    } else if (!slug.empty() && slug.back() != '-') {
+      slug += '-';
+    }
+  }
+  while (!slug.empty() && slug.back() == '-') slug.pop_back();
+  return slug.empty() ? std::string(kind_name(block)) : slug;
+}
+
+std::string provenance_csv(const Report& report) {
+  CsvText csv;
+  csv.line("field", "value");
+  csv.line("title", report.title);
+  for (const auto& [name, value] : fields_of(report.provenance)) csv.line(name, value);
+  return std::move(csv).text();
+}
+
+}  // namespace
+}  // namespace report
+
+void write_csv(const Report& report, const std::filesystem::path& folder) {
+  report::validate(report);
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    fail(ErrorCode::kUnavailable, "{}: cannot make the folder: {}", folder.string(),
+         error.message());
+  }
+  for (size_t i = 0; i < report.blocks.size(); ++i) {
+    report::CsvText csv;
+    std::visit(report::BlockCsv{csv}, report.blocks[i]);
+    const std::string name = fmt::format("{:02}-{}.csv", i + 1, report::slug_of(report.blocks[i]));
+    io::write_file(folder / name, std::move(csv).text());
+  }
+  io::write_file(folder / "provenance.csv", report::provenance_csv(report));
+}
+
+}  // namespace weir
