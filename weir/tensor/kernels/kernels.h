@@ -1,0 +1,126 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "weir/io/tensor_view.h"
+
+/// Inner loops over plain memory, each compiled for several instruction sets from one source.
+/// Single-threaded: callers split the work. Nothing here allocates, throws or checks arguments.
+namespace weir::kernels {
+
+enum class Isa { kScalar, kAvx2, kAvx512 };
+
+/// Products of stored weight rows with rows of x: y[n][r] = sum_k W[r][k] x[n][k].
+struct ProductTask {
+  const std::byte* rows = nullptr;  ///< First weight row, in its stored form.
+  int64_t row_bytes = 0;            ///< From one weight row to the next.
+  int64_t n_rows = 0, n_in = 0;     ///< n_in: a multiple of the format's block.
+  const float* x = nullptr;         ///< [n_x] rows of n_in floats, `x_stride` apart.
+  int64_t x_stride = 0, n_x = 0;    ///< Meant for few rows; any number works.
+  float* y = nullptr;               ///< y[n * y_stride + r], overwritten.
+  int64_t y_stride = 0;
+};
+
+/// Products with a weight matrix stored by inputs: y[n][c] = sum_k x[n][k] W[k][c].
+struct ColumnTask {
+  const std::byte* weights = nullptr;  ///< W[0][first column]
+  int64_t row_bytes = 0;               ///< From W[k] to W[k + 1].
+  int64_t n_columns = 0, n_in = 0;
+  const float* x = nullptr;
+  int64_t x_stride = 0, n_x = 0;
+  float* y = nullptr;
+  int64_t y_stride = 0;
+};
+
+using ProductFunction = void (*)(const ProductTask& task);
+using ColumnFunction = void (*)(const ColumnTask& task);
+using DequantiseFunction = void (*)(const std::byte* stored, int64_t n_elements, float* out);
+
+/// The functions of one storage type; null where there is none.
+struct FormatKernels {
+  /// The sum runs in float32 over exactly dequantised weights: the result is the dense product's
+  /// up to the order of summation, which depends on n_in and on how many rows of x there are.
+  ProductFunction rows_times_x = nullptr;
+  ColumnFunction x_times_columns = nullptr;  ///< Plain types only.
+  DequantiseFunction dequantise = nullptr;
+};
+
+/// exp(z - max) of a stretch of logits.
+struct ExponentialSums {
+  float sum = 0;       ///< of exp(z - max)
+  float weighted = 0;  ///< of exp(z - max) (z - max)
+};
+
+/// The k largest values of a row so far, largest first; equal ones in order of arrival.
+struct TopCandidates {
+  float* values = nullptr;  ///< [k], -inf where empty
+  int64_t* ids = nullptr;   ///< [k]
+  int64_t k = 0;
+};
+
+/// Attention weights of one query, in place of its products with consecutive keys: softmax of
+/// cap * tanh((scale * product + slope * (key - last visible key)) / cap) over the visible ones.
+struct WeightTask {
+  float* scores = nullptr;  ///< [n_keys]
+  int64_t n_keys = 0;
+  int64_t first = 0, end = 0;  ///< Visible: first .. end - 1; the others get 0.
+  float scale = 1, softcap = 0, slope = 0;
+};
+
+/// One query against the keys and values of its key head: decoding's attention.
+struct DecodeTask {
+  const float* query = nullptr;  ///< [n_queries] heads that share the key head, d_head apart.
+  int64_t n_queries = 0, d_head = 0;
+  const float* keys = nullptr;  ///< Key i at keys + i * key_stride.
+  const float* values = nullptr;
+  int64_t key_stride = 0, value_stride = 0;
+  int64_t first_key = 0, n_keys = 0;  ///< Visible: first_key .. n_keys - 1.
+  float scale = 1, softcap = 0;
+  const float* slopes =
+      nullptr;              ///< [n_queries] ALiBi, or null: adds slope * (key - (n_keys - 1)).
+  float* scores = nullptr;  ///< Scratch [n_queries, n_keys].
+  float* out = nullptr;     ///< [n_queries, d_head]
+};
+
+enum class GateKind { kSilu, kGeluTanh };
+
+/// The functions of one instruction set.
+struct KernelTable {
+  Isa isa = Isa::kScalar;
+  FormatKernels f32, f16, bf16, q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k;
+
+  /// z += bias (may be null), then cap * tanh(z / cap) unless cap is 0; returns the largest.
+  float (*finish_logits)(float* z, int64_t n, const float* bias, float cap);
+  /// `exponentials` [n], unless null, receives exp(z - max).
+  ExponentialSums (*exponential_sums)(const float* z, int64_t n, float max, float* exponentials);
+  /// sum of e (a - b).
+  float (*weighted_difference)(const float* e, const float* a, const float* b, int64_t n);
+  int64_t (*count_greater)(const float* z, int64_t n, float threshold);
+  /// Offers z[i] as token first_id + i.
+  void (*offer_top)(const float* z, int64_t n, int64_t first_id, const TopCandidates& top);
+
+  void (*attention_weights)(const WeightTask& task);
+  void (*decode_attention)(const DecodeTask& task);
+  /// out = softmax(x); zeros where every x is -inf.
+  void (*softmax)(const float* x, int64_t n, float* out);
+  /// out = x * (gain + offset) / sqrt(mean(x^2) + eps); gain may be null. out may be x.
+  void (*rms_norm)(const float* x, int64_t n, const float* gain, float offset, float eps,
+                   float* out);
+  /// out = act(gate) * up; without `up` (null) act(gate). out may be gate or up.
+  void (*gated)(const float* gate, const float* up, int64_t n, GateKind kind, float* out);
+  /// Turns pairs (i, i + n/2) of x[0, n) by the angles given as cos, sin [n/2], in place.
+  void (*rotate_half)(float* x, int64_t n, const float* cos, const float* sin);
+
+  const FormatKernels* format(io::DType dtype) const;
+};
+
+/// The best table this CPU can run.
+const KernelTable& best();
+/// Every table this CPU can run, the scalar one first.
+std::vector<const KernelTable*> available();
+std::string_view to_string(Isa isa);
+
+}  // namespace weir::kernels

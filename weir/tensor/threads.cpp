@@ -1,0 +1,18 @@
+#include "weir/tensor/threads.h"
+
+#include <ATen/Parallel.h>
+
+#include "weir/base/error.h"
+#include "weir/base/parallel.h"
+
+namespace weir {
+
+int set_threads(int n_threads) {
+  require(n_threads >= 0, "threads: expected 0 (all) or more, got {}", n_threads);
+  const int count = n_threads == 0 ? hardware_threads() : n_threads;
+  at::set_num_threads(count);
+  set_blas_threads(count);
+  return count;
+}
+
+}  // namespace weir

@@ -1,0 +1,337 @@
+#include "weir/tensor/vocab_stats.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+
+#include "weir/base/error.h"
+#include "weir/tensor/kernels/kernels.h"
+
+namespace weir {
+namespace {
+
+constexpr int64_t kTileLogits = 4 << 20;  // 16 MB of float32
+constexpr int64_t kWidestTile = 2048;
+constexpr int64_t kRowsAtOnce = 2048;      // Rows of one GEMM.
+constexpr int64_t kRowsOfAPass = 1 << 14;  // Rows for which a converted tile of W_U is used.
+constexpr int64_t kFewRows = 32;           // Up to here Matrix::apply needs no converted tile.
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+/// What is known of one row's distribution after some tiles (online softmax).
+struct RunningSums {
+  float max = kMinusInfinity;
+  double sum = 0;       ///< of exp(z - max)
+  double weighted = 0;  ///< of exp(z - max) (z - max): small terms, so that entropy is exact
+
+  double logsumexp() const { return max + std::log(sum); }
+  double entropy() const { return std::log(sum) - weighted / sum; }
+
+  /// Takes in a tile whose largest logit is `tile_max`; returns the factor by which sums over
+  /// exp(z - max) of the earlier tiles shrink. `exponentials`, unless null, receives exp(z - max).
+  double add(const float* z, int64_t n, float tile_max, float* exponentials) {
+    double kept = 1;
+    if (tile_max > max) {
+      const double shift = static_cast<double>(max) - tile_max;
+      kept = std::exp(shift);
+      weighted = sum > 0 ? kept * (weighted + shift * sum) : 0;
+      sum *= kept;
+      max = tile_max;
+    }
+    const kernels::ExponentialSums more = kernels::best().exponential_sums(z, n, max, exponentials);
+    sum += more.sum;
+    weighted += more.weighted;
+    return kept;
+  }
+};
+
+/// The tiles of W_U, each multiplied by blocks of rows.
+class Tiles {
+ public:
+  Tiles(const Matrix& W_U, const at::Tensor& b_U, float softcap)
+      : W_U_(W_U), bias_(b_U.defined() ? b_U.data_ptr<float>() : nullptr), softcap_(softcap) {}
+
+  void set(int64_t first, int64_t count, bool for_many_rows) {
+    first_ = first;
+    part_ = W_U_.slice_out(first, count);
+    dense_ = for_many_rows ? part_.dense(at::kFloat) : at::Tensor();
+  }
+  int64_t first() const { return first_; }
+  int64_t width() const { return part_.n_out(); }
+
+  /// Raw products of rows x with the tile, in `out` [rows, width].
+  void multiply(const at::Tensor& x, at::Tensor out) const {
+    if (dense_.defined()) {
+      at::mm_out(out, x, dense_);
+    } else {
+      out.copy_(part_.apply(x));
+    }
+  }
+  /// Bias and soft cap of one row's products; returns the largest logit.
+  float finish(float* z) const {
+    return kernels::best().finish_logits(z, width(), bias_ == nullptr ? nullptr : bias_ + first_,
+                                         softcap_);
+  }
+
+ private:
+  const Matrix& W_U_;
+  const float* bias_;
+  float softcap_;
+  int64_t first_ = 0;
+  Matrix part_;
+  at::Tensor dense_;
+};
+
+/// Row by row, on all threads.
+template <typename Function>
+void each_row(int64_t n, const Function& function) {
+  at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) function(i);
+  });
+}
+
+/// The distributions that others are compared with.
+class References {
+ public:
+  /// `of`: int64 [N], the row of x that each row is compared with.
+  References(const at::Tensor& x, const at::Tensor& of) : slot_(of.size(0)) {
+    std::map<int64_t, int64_t> slots;
+    std::vector<int64_t> rows;
+    for (int64_t i = 0; i < of.size(0); ++i) {
+      const int64_t row = of.data_ptr<int64_t>()[i];
+      const auto [entry, is_new] = slots.emplace(row, slots.size());
+      if (is_new) rows.push_back(row);
+      slot_[i] = entry->second;
+    }
+    x_ = x.index_select(0, at::tensor(rows, at::kLong));
+    sums_.resize(rows.size());
+    kept_.resize(rows.size());
+  }
+
+  int64_t size() const { return x_.size(0); }
+
+  void add(const Tiles& tiles) {
+    z_ = at::empty({size(), tiles.width()}, at::kFloat);
+    exponentials_ = at::empty_like(z_);
+    for (int64_t first = 0; first < size(); first += kRowsAtOnce) {
+      const int64_t last = std::min(first + kRowsAtOnce, size());
+      tiles.multiply(x_.slice(0, first, last), z_.slice(0, first, last));
+    }
+    each_row(size(), [&](int64_t i) {
+      float* z = z_.data_ptr<float>() + i * tiles.width();
+      const float max = tiles.finish(z);
+      kept_[i] =
+          sums_[i].add(z, tiles.width(), max, exponentials_.data_ptr<float>() + i * tiles.width());
+    });
+  }
+
+  /// Carries on sum of exp(z_ref - max_ref) (z_ref - z) for row i with logits z.
+  double difference(int64_t i, double so_far, const float* z) const {
+    const int64_t slot = slot_[i], width = z_.size(1);
+    return kept_[slot] * so_far +
+           kernels::best().weighted_difference(exponentials_.data_ptr<float>() + slot * width,
+                                               z_.data_ptr<float>() + slot * width, z, width);
+  }
+  const RunningSums& sums_for(int64_t i) const { return sums_[slot_[i]]; }
+
+ private:
+  std::vector<int64_t> slot_;  ///< Of each row of x: which reference is its own.
+  at::Tensor x_;
+  std::vector<RunningSums> sums_;
+  std::vector<double> kept_;
+  at::Tensor z_, exponentials_;  ///< [R, tile] of the current tile.
+};
+
+/// The target tokens of some rows. Their logits come from sums in another order than the tiles',
+/// so that two equal tokens could seem to differ by rounding: logits that float32 cannot tell
+/// apart count as ties.
+struct Targets {
+  std::vector<double> logit;
+  std::vector<float> above;  ///< Logits greater than this rank before the target.
+  std::vector<int64_t> rank;
+
+  Targets(const at::Tensor& x, const Matrix& W_U, const at::Tensor& b_U, const at::Tensor& ids,
+          double softcap)
+      : logit(ids.size(0)), above(ids.size(0)), rank(ids.size(0), 0) {
+    constexpr double kRounding = 4 * std::numeric_limits<float>::epsilon();
+    for (int64_t first = 0; first < x.size(0); first += kRowsAtOnce) {
+      const int64_t last = std::min(first + kRowsAtOnce, x.size(0));
+      const at::Tensor part = ids.slice(0, first, last);
+      const at::Tensor rows = x.slice(0, first, last);
+      const at::Tensor columns = W_U.lookup(part, at::kFloat);
+      at::Tensor z = (rows.to(at::kDouble) * columns).sum(-1);
+      if (b_U.defined()) z += b_U.index_select(0, part);
+      if (softcap > 0) z = (z / softcap).tanh() * softcap;
+      const at::Tensor slack = (rows.norm(2, -1) * columns.norm(2, -1)).to(at::kDouble);
+      for (int64_t i = first; i < last; ++i) {
+        logit[i] = z.data_ptr<double>()[i - first];
+        above[i] = static_cast<float>(logit[i] + kRounding * slack.data_ptr<double>()[i - first]);
+      }
+    }
+  }
+};
+
+/// One pass over the vocabulary for up to kRowsOfAPass rows.
+class Pass {
+ public:
+  Pass(const at::Tensor& all_x, int64_t first_row, int64_t n_rows, const Matrix& W_U,
+       const at::Tensor& b_U, const VocabStatsOptions& options)
+      : options_(options),
+        x_(all_x.slice(0, first_row, first_row + n_rows)),
+        tiles_(W_U, b_U, static_cast<float>(options.softcap)),
+        n_vocabulary_(W_U.n_out()),
+        sums_(n_rows) {
+    const auto mine = [&](const at::Tensor& all) {
+      return all.slice(0, first_row, first_row + n_rows).contiguous();
+    };
+    if (options.targets.defined()) {
+      targets_.emplace(x_, W_U, b_U, mine(options.targets), options.softcap);
+    }
+    if (options.reference.defined()) {
+      references_.emplace(all_x, mine(options.reference));
+      differences_.resize(n_rows);
+    }
+    if (options.top_k > 0) {
+      top_values_ = at::full({n_rows, options.top_k}, kMinusInfinity, at::kFloat);
+      top_ids_ = at::zeros({n_rows, options.top_k}, at::kLong);
+    }
+  }
+
+  VocabStats run() {
+    const int64_t block = std::min(x_.size(0), kRowsAtOnce);
+    const int64_t rows = std::max<int64_t>({block, references_ ? references_->size() : 0, 1});
+    const int64_t width = std::clamp<int64_t>(kTileLogits / rows, 64, kWidestTile);
+    logits_ = at::empty({block * width}, at::kFloat);
+    for (int64_t first = 0; first < n_vocabulary_; first += width) {
+      tiles_.set(first, std::min(width, n_vocabulary_ - first), x_.size(0) > kFewRows);
+      if (references_) references_->add(tiles_);
+      for (int64_t row = 0; row < x_.size(0); row += block) {
+        add(row, std::min(block, x_.size(0) - row));
+      }
+    }
+    return result();
+  }
+
+ private:
+  void add(int64_t first_row, int64_t count) {
+    const int64_t width = tiles_.width();
+    const at::Tensor z = logits_.slice(0, 0, count * width).view({count, width});
+    tiles_.multiply(x_.slice(0, first_row, first_row + count), z);
+    each_row(count, [&](int64_t i) { add_row(first_row + i, z.data_ptr<float>() + i * width); });
+  }
+
+  void add_row(int64_t i, float* z) {
+    const int64_t width = tiles_.width();
+    const float max = tiles_.finish(z);
+    sums_[i].add(z, width, max, nullptr);
+    if (references_) differences_[i] = references_->difference(i, differences_[i], z);
+    if (targets_) targets_->rank[i] += kernels::best().count_greater(z, width, targets_->above[i]);
+    if (options_.top_k > 0) {
+      const int64_t k = options_.top_k;
+      kernels::best().offer_top(
+          z, width, tiles_.first(),
+          {top_values_.data_ptr<float>() + i * k, top_ids_.data_ptr<int64_t>() + i * k, k});
+    }
+  }
+
+  /// A float32 tensor [N] of function(i).
+  template <typename Function>
+  at::Tensor per_row(const Function& function) const {
+    const at::Tensor values = at::empty({x_.size(0)}, at::kFloat);
+    for (int64_t i = 0; i < x_.size(0); ++i) {
+      values.data_ptr<float>()[i] = static_cast<float>(function(i));
+    }
+    return values;
+  }
+
+  VocabStats result() const {
+    VocabStats stats;
+    stats.logsumexp = per_row([&](int64_t i) { return sums_[i].logsumexp(); });
+    if (options_.entropy) stats.entropy = per_row([&](int64_t i) { return sums_[i].entropy(); });
+    if (targets_) {
+      stats.log_prob =
+          per_row([&](int64_t i) { return targets_->logit[i] - sums_[i].logsumexp(); });
+      stats.rank = at::tensor(targets_->rank, at::kLong);
+    }
+    if (options_.top_k > 0) {
+      stats.top_ids = top_ids_;
+      stats.top_log_probs = top_values_ - stats.logsumexp.unsqueeze(1);
+    }
+    if (references_) {
+      stats.kl = per_row([&](int64_t i) {
+        const RunningSums& reference = references_->sums_for(i);
+        const double apart = sums_[i].logsumexp() - reference.logsumexp();
+        return std::max(0.0, differences_[i] / reference.sum + apart);
+      });
+    }
+    return stats;
+  }
+
+  const VocabStatsOptions& options_;
+  at::Tensor x_;
+  Tiles tiles_;
+  int64_t n_vocabulary_;
+  std::vector<RunningSums> sums_;
+  std::optional<Targets> targets_;
+  std::optional<References> references_;
+  std::vector<double> differences_;
+  at::Tensor top_values_, top_ids_;  ///< [N, k]
+  at::Tensor logits_;                ///< Room for one block of rows of one tile.
+};
+
+VocabStats joined(const std::vector<VocabStats>& parts) {
+  if (parts.size() == 1) return parts.front();
+  VocabStats all;
+  for (const auto field :
+       {&VocabStats::logsumexp, &VocabStats::entropy, &VocabStats::log_prob, &VocabStats::rank,
+        &VocabStats::top_ids, &VocabStats::top_log_probs, &VocabStats::kl}) {
+    if (!(parts.front().*field).defined()) continue;
+    std::vector<at::Tensor> pieces;
+    for (const VocabStats& part : parts) pieces.push_back(part.*field);
+    all.*field = at::cat(pieces);
+  }
+  return all;
+}
+
+void check(const at::Tensor& x, const Matrix& W_U, const VocabStatsOptions& options) {
+  require(x.dim() == 2 && x.size(1) == W_U.n_in(),
+          "vocabulary statistics: expected rows [N, {}], got {}", W_U.n_in(), c10::str(x.sizes()));
+  const auto check_index = [&](const at::Tensor& index, const char* what, int64_t limit) {
+    if (!index.defined()) return;
+    require(index.dim() == 1 && index.size(0) == x.size(0) && index.scalar_type() == at::kLong,
+            "vocabulary statistics: expected {} int64 [{}], got {} {}", what, x.size(0),
+            at::toString(index.scalar_type()), c10::str(index.sizes()));
+    if (index.numel() == 0) return;
+    const int64_t low = index.min().item<int64_t>(), high = index.max().item<int64_t>();
+    require(low >= 0 && high < limit, "vocabulary statistics: expected {} from 0 to {}, got {}",
+            what, limit - 1, low < 0 ? low : high);
+  };
+  check_index(options.targets, "targets", W_U.n_out());
+  check_index(options.reference, "reference rows", x.size(0));
+  require(options.top_k >= 0 && options.top_k <= W_U.n_out(),
+          "vocabulary statistics: expected top_k from 0 to {}, got {}", W_U.n_out(), options.top_k);
+}
+
+}  // namespace
+
+VocabStats vocab_stats(const at::Tensor& x, const Matrix& W_U, const at::Tensor& b_U,
+                       const VocabStatsOptions& options) {
+  check(x, W_U, options);
+  const at::NoGradGuard no_grad;
+  const at::Tensor bias = b_U.defined() ? b_U.to(at::kFloat).contiguous() : b_U;
+  const at::Tensor rows = x.detach().to(at::kFloat).contiguous();
+  std::vector<VocabStats> parts;
+  for (int64_t first = 0; first < rows.size(0) || parts.empty(); first += kRowsOfAPass) {
+    const int64_t count = std::min(kRowsOfAPass, rows.size(0) - first);
+    parts.push_back(Pass(rows, first, count, W_U, bias, options).run());
+  }
+  return joined(parts);
+}
+
+}  // namespace weir
