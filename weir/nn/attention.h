@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+
+#include <ATen/core/Tensor.h>
+
+namespace weir {
+
+/// Which keys a query may see. Query i of T stands at index `first_query` + i among S keys.
+/// Letters: B batch, T queries, S keys, H heads.
+struct AttentionMask {
+  int64_t first_query = 0;
+  int64_t window = 0;    ///< Keys visible, the query's own included; 0: all before it.
+  at::Tensor real_keys;  ///< bool [B, S], false for pads; undefined: all real.
+};
+
+/// Scores [B, H, T, S] with hidden entries at -inf. q: [B, T, H, K]; k: [B, S, G, K], heads in
+/// groups of H / G share a key head. `slopes` [H] adds slope * (key - query) (ALiBi), or undefined.
+struct ScoreOptions {
+  double scale = 1;
+  double softcap = 0;  ///< cap * tanh(scores / cap) before masking; 0: none.
+  at::Tensor slopes;
+};
+at::Tensor attention_scores(const at::Tensor& q, const at::Tensor& k, const ScoreOptions& options,
+                            const AttentionMask& mask);
+
+/// Softmax over keys; a query that sees nothing (a pad) gets zeros, not NaN.
+at::Tensor attention_pattern(const at::Tensor& scores);
+
+/// z [B, T, H, K] from pattern [B, H, T, S] and v [B, S, G, K].
+at::Tensor attention_mix(const at::Tensor& pattern, const at::Tensor& v);
+
+/// z [B, T, H, K] straight from q, k and v: what attention_mix(attention_pattern(attention_scores(
+/// ...)), v) gives up to rounding, without holding the [T, S] maps. Where that is not possible
+/// (a graph is to be built, another type or device, pads not on the left) it is exactly that.
+at::Tensor attention_values(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                            const ScoreOptions& options, const AttentionMask& mask);
+
+/// ALiBi slopes [H]: powers of 2^(-8/n) for the largest power of two n <= H, then every second
+/// one of the next (Press et al. 2021).
+at::Tensor alibi_slopes(int64_t n_heads);
+
+}  // namespace weir

@@ -1,0 +1,70 @@
+#include "weir/nn/kv_cache.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include "weir/base/error.h"
+
+namespace weir {
+namespace {
+
+at::Tensor grown(const at::Tensor& old, const at::Tensor& like, int64_t used, int64_t capacity) {
+  at::Tensor bigger =
+      at::empty({like.size(0), capacity, like.size(2), like.size(3)}, like.options());
+  if (used > 0) bigger.slice(1, 0, used).copy_(old.slice(1, 0, used));
+  return bigger;
+}
+
+}  // namespace
+
+std::pair<at::Tensor, at::Tensor> KvCache::append(int64_t layer, const at::Tensor& k,
+                                                  const at::Tensor& v) {
+  require(!(at::GradMode::is_enabled() && (k.requires_grad() || v.requires_grad())),
+          "kv cache: it cannot carry gradients; run without a cache or under at::NoGradGuard");
+  const at::NoGradGuard no_grad;
+  Layer& entry = layers_.at(layer);
+  const int64_t end = length_ + k.size(1);
+  const int64_t capacity = entry.k.defined() ? entry.k.size(1) : 0;
+  if (capacity < end) {
+    const int64_t wanted = std::max<int64_t>({end, 2 * capacity, 64});
+    entry.k = grown(entry.k, k, length_, wanted);
+    entry.v = grown(entry.v, v, length_, wanted);
+  }
+  require(entry.k.size(0) == k.size(0), "kv cache: holds {} rows, got {}", entry.k.size(0),
+          k.size(0));
+  entry.k.slice(1, length_, end).copy_(k);
+  entry.v.slice(1, length_, end).copy_(v);
+  return {entry.k.slice(1, 0, end), entry.v.slice(1, 0, end)};
+}
+
+KvCache KvCache::expand(int64_t n) const { return select(at::zeros({n}, at::kLong)); }
+
+KvCache KvCache::select(const at::Tensor& index) const {
+  KvCache picked(static_cast<int64_t>(layers_.size()));
+  picked.length_ = length_;
+  if (attention_mask.defined()) picked.attention_mask = attention_mask.index_select(0, index);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    if (!layers_[i].k.defined()) continue;
+    const at::Tensor rows = index.to(layers_[i].k.device());
+    picked.layers_[i].k = layers_[i].k.slice(1, 0, length_).index_select(0, rows);
+    picked.layers_[i].v = layers_[i].v.slice(1, 0, length_).index_select(0, rows);
+  }
+  return picked;
+}
+
+void KvCache::truncate(int64_t length) {
+  require(length >= 0 && length <= length_, "kv cache: cannot cut {} positions to {}", length_,
+          length);
+  length_ = length;
+  if (attention_mask.defined()) attention_mask = attention_mask.slice(1, 0, length);
+}
+
+int64_t KvCache::n_bytes() const {
+  int64_t total = 0;
+  for (const Layer& layer : layers_) {
+    if (layer.k.defined()) total += static_cast<int64_t>(layer.k.nbytes() + layer.v.nbytes());
+  }
+  return total;
+}
+
+}  // namespace weir

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace weir {
+
+/// Keys and values of the positions already seen, one entry a layer.
+/// Grows by doubling, so appending T positions copies T rows.
+class KvCache {
+ public:
+  explicit KvCache(int64_t n_layers) : layers_(n_layers) {}
+
+  int64_t length() const { return length_; }
+  /// Adds k, v [B, T, G, K] of a layer; returns all keys and values so far [B, S, G, K], views.
+  /// kInvalidArgument when they would need gradients: what is stored is cut off from the graph.
+  std::pair<at::Tensor, at::Tensor> append(int64_t layer, const at::Tensor& k, const at::Tensor& v);
+  /// Called once after a forward over T positions.
+  void advance(int64_t n_positions) { length_ += n_positions; }
+  /// The same prefix for n rows (batch 1 only), or the rows `index` (int64 [n]).
+  KvCache expand(int64_t n) const;
+  KvCache select(const at::Tensor& index) const;
+  /// Forgets everything from position `length` on.
+  void truncate(int64_t length);
+  int64_t n_bytes() const;
+
+  at::Tensor attention_mask;  ///< bool [B, length]; undefined: all real.
+
+ private:
+  struct Layer {
+    at::Tensor k, v;  ///< [B, capacity, G, K]
+  };
+  std::vector<Layer> layers_;
+  int64_t length_ = 0;
+};
+
+}  // namespace weir
