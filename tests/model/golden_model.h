@@ -1,0 +1,38 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "weir/hooks/activation_cache.h"
+#include "weir/model/loader.h"
+#include "weir/model/transformer.h"
+
+namespace weir {
+
+/// The tiny random checkpoints of tests/golden/models, with the values that their reference
+/// implementation gives (tests/golden/README.md).
+std::filesystem::path golden_folder(const std::string& name);
+const std::vector<std::string>& golden_names();
+
+/// Tensors of a safetensors file by name.
+std::map<std::string, at::Tensor> read_all(const std::filesystem::path& path);
+
+/// Largest |a - b|; entries that are equal infinities count as 0, a NaN as infinity.
+double max_difference(const at::Tensor& a, const at::Tensor& b);
+
+/// A cache of these names alone.
+CacheOptions only(std::vector<std::string> globs);
+
+/// Mean of -log p(token t+1).
+at::Tensor next_token_loss(const at::Tensor& logits, const at::Tensor& tokens);
+
+/// A copy of a golden folder with another config.json.
+std::filesystem::path copy_with_config(const std::string& name, const std::filesystem::path& target,
+                                       const std::string& config_json);
+
+}  // namespace weir

@@ -1,0 +1,177 @@
+// SmolLM2-135M-Instruct from its Q4_1 GGUF against transformers 5.23.0 on the dequantised weights
+// (tests/golden/smollm2-135m). The model is not part of the repository: the tests look for it in
+// the store and are skipped without it.
+//
+// Tolerances: the reference differs from its own float64 run by 4.6e-5 in the logits (which reach
+// 17); 5e-4 leaves a factor of ten for another order of summation in 30 layers.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/model/golden_model.h"
+#include "weir/base/paths.h"
+#include "weir/hooks/activation_cache.h"
+#include "weir/io/json.h"
+
+namespace weir {
+namespace {
+
+constexpr double kLogitTolerance = 5e-4;
+
+namespace fs = std::filesystem;
+
+std::optional<fs::path> find_model() {
+  const fs::path folder = home_directory() / "models" / "smollm2-135m";
+  if (!fs::is_directory(folder)) return std::nullopt;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".gguf") return entry.path();
+  }
+  return std::nullopt;
+}
+
+fs::path golden() { return fs::path(WEIR_GOLDEN_DIR) / "smollm2-135m"; }
+
+class SmolLM2 : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    const std::optional<fs::path> path = find_model();
+    if (!path) return;
+    const LoadedModel loaded = load_model(*path);
+    model_ = std::make_unique<Transformer>(loaded.config, loaded.weights);
+    expected_ = io::read_json(golden() / "expected.json");
+  }
+  static void TearDownTestSuite() { model_.reset(); }
+
+  void SetUp() override {
+    if (model_ == nullptr) {
+      GTEST_SKIP() << "no model in " << home_directory() / "models" / "smollm2-135m"
+                   << "; get it by: weir models pull smollm2-135m";
+    }
+  }
+
+  static at::Tensor tokens(const nlohmann::json& ids) {
+    return at::tensor(ids.get<std::vector<int64_t>>()).unsqueeze(0);
+  }
+  static at::Tensor logits(const at::Tensor& tokens) {
+    ForwardInput input;
+    input.tokens = tokens;
+    return model_->forward(input).logits[0];
+  }
+
+  static std::unique_ptr<Transformer> model_;
+  static nlohmann::json expected_;
+};
+
+std::unique_ptr<Transformer> SmolLM2::model_;
+nlohmann::json SmolLM2::expected_;
+
+TEST_F(SmolLM2, ResidualStreamAndLogitsMatchTheReference) {
+  const auto tensors = read_all(golden() / "expected.safetensors");
+  Hooks hooks(model_->hook_names());
+  ActivationCache cache(only({"*hook_resid_pre", "*hook_resid_post", "unembed.hook_in"}));
+  cache.attach(hooks);
+  ForwardInput input;
+  input.tokens = tokens(expected_["prompts"][0]["ids"]);
+  input.hooks = &hooks;
+  const at::Tensor last_logits = model_->forward(input).logits[0][-1];
+  const at::Tensor& resid = tensors.at("resid_last");
+  for (int64_t layer = 0; layer <= 30; ++layer) {
+    const std::string name = layer < 30 ? "blocks." + std::to_string(layer) + ".hook_resid_pre"
+                                        : "blocks.29.hook_resid_post";
+    const double scale = resid[layer].abs().max().item<double>();
+    EXPECT_LT(max_difference(cache[name][0][-1], resid[layer]), 2e-5 * std::max(1.0, scale))
+        << name;
+  }
+  EXPECT_LT(max_difference(cache["unembed.hook_in"][0][-1], tensors.at("final_norm_last")),
+            kLogitTolerance);
+  const double difference = max_difference(last_logits, tensors.at("logits_last"));
+  RecordProperty("logit_difference", std::to_string(difference));
+  EXPECT_LT(difference, kLogitTolerance);
+}
+
+TEST_F(SmolLM2, TopTenTokensMatchOnEveryPrompt) {
+  for (const nlohmann::json& prompt : expected_["prompts"]) {
+    const at::Tensor log_probs = logits(tokens(prompt["ids"]))[-1].log_softmax(-1);
+    const auto [values, ids] = log_probs.topk(10);
+    for (int64_t i = 0; i < 10; ++i) {
+      const nlohmann::json& entry = prompt["top10"][i];
+      EXPECT_EQ(ids[i].item<int64_t>(), entry["id"].get<int64_t>()) << prompt["name"] << " " << i;
+      EXPECT_NEAR(values[i].item<double>(), entry["logprob"].get<double>(), kLogitTolerance)
+          << prompt["name"] << " " << i;
+    }
+  }
+}
+
+TEST_F(SmolLM2, TokenLogProbabilitiesMatchOnEveryPrompt) {
+  for (const nlohmann::json& prompt : expected_["prompts"]) {
+    const at::Tensor ids = tokens(prompt["ids"]);
+    const at::Tensor log_probs = logits(ids).log_softmax(-1);
+    const auto& reference = prompt["token_logprobs"];
+    for (size_t i = 0; i < reference.size(); ++i) {
+      const auto position = static_cast<int64_t>(i);
+      const int64_t next = ids[0][position + 1].item<int64_t>();
+      EXPECT_NEAR(log_probs[position][next].item<double>(), reference[i].get<double>(),
+                  kLogitTolerance)
+          << prompt["name"] << " " << i;
+    }
+  }
+}
+
+// Each step starts from the reference's own tokens, so one close call does not spoil the rest.
+TEST_F(SmolLM2, GreedyTokensMatchWhereTheReferenceIsSure) {
+  constexpr double kSure = 2 * kLogitTolerance;
+  int64_t sure = 0;
+  for (const nlohmann::json& prompt : expected_["prompts"]) {
+    auto ids = prompt["ids"].get<std::vector<int64_t>>();
+    const auto n_prompt = static_cast<int64_t>(ids.size());
+    const auto greedy = prompt["greedy20"]["ids"].get<std::vector<int64_t>>();
+    ids.insert(ids.end(), greedy.begin(), greedy.end());
+    const at::Tensor best = logits(at::tensor(ids).unsqueeze(0)).argmax(-1);
+    for (size_t i = 0; i < greedy.size(); ++i) {
+      if (prompt["greedy20"]["margins"][i].get<double>() < kSure) continue;
+      ++sure;
+      EXPECT_EQ(best[n_prompt - 1 + static_cast<int64_t>(i)].item<int64_t>(), greedy[i])
+          << prompt["name"] << " step " << i;
+    }
+  }
+  EXPECT_GE(sure, 150);
+}
+
+TEST_F(SmolLM2, LensEntropiesMatchAtEveryLayer) {
+  for (const nlohmann::json& prompt : expected_["prompts"]) {
+    if (!prompt.contains("lens_entropy_nats")) continue;
+    Hooks hooks(model_->hook_names());
+    ActivationCache cache(only({"*hook_resid_pre", "*hook_resid_post"}));
+    cache.attach(hooks);
+    ForwardInput input;
+    input.tokens = tokens(prompt["ids"]);
+    input.hooks = &hooks;
+    input.logits = LogitsAt::kNone;
+    model_->forward(input);
+    const auto& reference = prompt["lens_entropy_nats"];
+    for (int64_t layer = 0; layer <= 30; ++layer) {
+      const std::string name = layer < 30 ? "blocks." + std::to_string(layer) + ".hook_resid_pre"
+                                          : "blocks.29.hook_resid_post";
+      for (const bool final_norm : {true, false}) {
+        const at::Tensor last = cache[name][0][-1].unsqueeze(0);
+        const at::Tensor log_probs =
+            model_->unembed(last, final_norm)[0].to(at::kDouble).log_softmax(-1);
+        const double entropy = -(log_probs.exp() * log_probs).sum().item<double>();
+        const char* key = final_norm ? "final_norm" : "no_norm";
+        EXPECT_NEAR(entropy, reference[key][layer].get<double>(), kLogitTolerance) << name << key;
+      }
+    }
+  }
+}
+
+TEST_F(SmolLM2, PerplexityOfWikitextMatches) {
+  const nlohmann::json& reference = expected_["wikitext"];
+  const at::Tensor ids = tokens(reference["ids"]);
+  const at::Tensor all = logits(ids).unsqueeze(0).to(at::kDouble);
+  const double loss = next_token_loss(all, ids).item<double>();
+  RecordProperty("mean_nll", std::to_string(loss));
+  EXPECT_NEAR(loss, reference["mean_nll_nats"].get<double>(), 1e-5);
+}
+
+}  // namespace
+}  // namespace weir

@@ -1,0 +1,56 @@
+#include "weir/model/architectures/parts.h"
+
+#include <cmath>
+
+#include <ATen/ATen.h>
+
+#include "weir/base/error.h"
+
+namespace weir::architectures {
+
+void derive_heads(ModelConfig& config) {
+  if (config.d_head == 0) {
+    if (config.d_model % config.n_heads != 0) {
+      fail(ErrorCode::kCorruptData, "config.json: hidden size {} does not divide into {} heads",
+           config.d_model, config.n_heads);
+    }
+    config.d_head = config.d_model / config.n_heads;
+  }
+  if (config.n_heads % config.n_kv_heads != 0) {
+    fail(ErrorCode::kCorruptData, "config.json: {} heads cannot share {} key/value heads",
+         config.n_heads, config.n_kv_heads);
+  }
+  config.attn_scale = 1 / std::sqrt(static_cast<double>(config.d_head));
+}
+
+void read_unembedding(const ModelConfig& config, CheckpointReader& reader, Weights& weights,
+                      const std::string& weight) {
+  reader.set_prefixes({""});
+  if (config.tied) reader.ignore({weight});
+  const bool own = !config.tied && reader.has(weight);
+  weights.W_U = own ? reader.linear(weight, config.d_vocab, config.d_model) : weights.W_E;
+}
+
+void read_linear(CheckpointReader& reader, const std::string& prefix, int64_t n_out, int64_t n_in,
+                 bool has_bias, Matrix& matrix, at::Tensor& bias) {
+  matrix = reader.linear(prefix + ".weight", n_out, n_in);
+  if (has_bias) bias = reader.tensor(prefix + ".bias", {n_out});
+}
+
+void read_qkv_by_head(const ModelConfig& config, CheckpointReader& reader,
+                      const std::string& prefix, bool has_bias, AttentionWeights& attn) {
+  const int64_t h = config.n_heads, k = config.d_head;
+  Matrix fused;
+  at::Tensor bias;
+  read_linear(reader, prefix, 3 * h * k, config.d_model, has_bias, fused, bias);
+  const at::Tensor rows = at::arange(3 * h * k, at::kLong).view({h, 3, k});
+  Matrix* matrices[] = {&attn.W_Q, &attn.W_K, &attn.W_V};
+  at::Tensor* biases[] = {&attn.b_Q, &attn.b_K, &attn.b_V};
+  for (int64_t part = 0; part < 3; ++part) {
+    const at::Tensor index = rows.select(1, part).flatten();
+    *matrices[part] = fused.select_out(index);
+    if (has_bias) *biases[part] = bias.index_select(0, index);
+  }
+}
+
+}  // namespace weir::architectures

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string>
+
+#include "weir/model/config_reader.h"
+#include "weir/model/loader.h"
+
+/// Pieces that several families read in the same way.
+namespace weir::architectures {
+
+/// d_head = d_model / n_heads unless given; attn_scale = 1 / sqrt(d_head). kCorruptData when heads
+/// do not divide.
+void derive_heads(ModelConfig& config);
+
+/// W_U is W_E where the config ties them or the checkpoint has no `weight` of its own (and one that
+/// comes with a tied config is left unread, as the reference leaves it).
+void read_unembedding(const ModelConfig& config, CheckpointReader& reader, Weights& weights,
+                      const std::string& weight = "lm_head.weight");
+
+/// prefix.weight [n_out, n_in] into `matrix`; prefix.bias [n_out] into `bias` if `has_bias`.
+void read_linear(CheckpointReader& reader, const std::string& prefix, int64_t n_out, int64_t n_in,
+                 bool has_bias, Matrix& matrix, at::Tensor& bias);
+
+/// NeoX's and BLOOM's fused projection: rows in the order (head, {q, k, v}, d_head).
+void read_qkv_by_head(const ModelConfig& config, CheckpointReader& reader,
+                      const std::string& prefix, bool has_bias, AttentionWeights& attn);
+
+}  // namespace weir::architectures

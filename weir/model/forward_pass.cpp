@@ -1,0 +1,311 @@
+#include "weir/model/forward_pass.h"
+
+#include <ATen/ATen.h>
+
+#include "weir/base/error.h"
+
+namespace weir {
+namespace {
+
+const at::Tensor& input_tensor(const ForwardInput& input, int64_t d_model) {
+  const int given = input.tokens.defined() + input.embeddings.defined() + input.residual.defined();
+  require(given == 1, "forward: expected one of tokens, embeddings and residual, got {}", given);
+  if (input.tokens.defined()) {
+    require(input.tokens.dim() == 2, "forward: expected tokens [batch, position], got shape {}",
+            c10::str(input.tokens.sizes()));
+    require(input.tokens.scalar_type() == at::kLong, "forward: expected int64 tokens, got {}",
+            at::toString(input.tokens.scalar_type()));
+    return input.tokens;
+  }
+  const at::Tensor& stream = input.embeddings.defined() ? input.embeddings : input.residual;
+  require(stream.dim() == 3 && stream.size(2) == d_model,
+          "forward: expected [batch, position, {}], got shape {}", d_model,
+          c10::str(stream.sizes()));
+  return stream;
+}
+
+void check_tokens(const at::Tensor& tokens, int64_t d_vocab) {
+  const auto [lowest, highest] = at::aminmax(tokens);
+  const int64_t low = lowest.item<int64_t>(), high = highest.item<int64_t>();
+  require(low >= 0 && high < d_vocab,
+          "forward: token id {} is not in the vocabulary of {} tokens (ids 0 to {})",
+          low < 0 ? low : high, d_vocab, d_vocab - 1);
+}
+
+}  // namespace
+
+ForwardPass::ForwardPass(const ModelConfig& config, const Weights& weights, at::ScalarType dtype,
+                         const ForwardInput& input)
+    : config_(config), weights_(weights), dtype_(dtype), input_(input), hooks_(input.hooks) {}
+
+ForwardOutput ForwardPass::run() {
+  const at::Tensor& given = input_tensor(input_, config_.d_model);
+  n_new_ = given.size(1);
+  require(given.numel() > 0, "forward: expected at least one row and one position, got shape {}",
+          c10::str(given.sizes()));
+  first_position_ = input_.cache != nullptr ? input_.cache->length() : 0;
+  const int64_t n_all = first_position_ + n_new_;
+  mask_ = input_.attention_mask;
+  if (mask_.defined()) {
+    require(mask_.size(0) == given.size(0) && mask_.size(1) == n_all,
+            "forward: expected an attention mask [{}, {}], got {}", given.size(0), n_all,
+            c10::str(mask_.sizes()));
+    mask_ = mask_.to(at::kBool);
+    key_positions_ = (mask_.cumsum(1) - 1).clamp_min(0);
+  } else {
+    key_positions_ = at::arange(n_all, at::TensorOptions().dtype(at::kLong).device(given.device()));
+  }
+
+  const int64_t stop = input_.stop_at_layer.value_or(config_.n_layers);
+  require(input_.start_layer >= 0 && input_.start_layer <= stop && stop <= config_.n_layers,
+          "forward: expected 0 <= start layer <= stop layer <= {}, got {} and {}", config_.n_layers,
+          input_.start_layer, stop);
+  require(input_.start_layer == 0 || input_.residual.defined(),
+          "forward: start layer {} needs the residual stream entering it", input_.start_layer);
+  at::Tensor residual = input_.residual.defined() ? input_.residual.to(dtype_) : embed();
+  for (int64_t layer = input_.start_layer; layer < stop; ++layer) residual = block(layer, residual);
+  if (input_.cache != nullptr) input_.cache->advance(n_new_);
+
+  ForwardOutput output;
+  output.residual = residual;
+  if (input_.stop_at_layer || input_.logits == LogitsAt::kNone) return output;
+  if (input_.logits == LogitsAt::kLast) {
+    first_position_ += n_new_ - 1;
+    residual = residual.slice(1, n_new_ - 1);
+  }
+  output.logits = unembed(residual, true);
+  return output;
+}
+
+at::Tensor ForwardPass::embed() {
+  at::Tensor x;
+  if (input_.tokens.defined()) {
+    check_tokens(input_.tokens, weights_.W_E.n_out());
+    x = weights_.W_E.lookup(input_.tokens, dtype_);
+    if (config_.embed_scale != 1) x = x * config_.embed_scale;
+  } else {
+    x = input_.embeddings.to(dtype_);
+  }
+  x = tap("hook_embed", x);
+  if (config_.position == PositionKind::kLearned) {
+    const at::Tensor positions = key_positions_.slice(-1, first_position_);
+    // Pads take no position.
+    const int64_t longest =
+        mask_.defined() ? positions.max().item<int64_t>() + 1 : first_position_ + n_new_;
+    require(longest <= weights_.W_pos.size(0),
+            "forward: {} positions, but the model has position embeddings for {}", longest,
+            weights_.W_pos.size(0));
+    at::Tensor pos = at::embedding(weights_.W_pos, positions);
+    if (pos.dim() == 2) pos = pos.unsqueeze(0).expand_as(x);
+    x = x + tap("hook_pos_embed", pos);
+  }
+  return weights_.embed_norm.present ? normed("embed.ln", x, weights_.embed_norm) : x;
+}
+
+at::Tensor ForwardPass::block(int64_t layer, const at::Tensor& residual_in) {
+  const BlockWeights& weights = weights_.blocks[layer];
+  const at::Tensor residual = tap(layer, "hook_resid_pre", residual_in);
+  const bool norm_first = config_.pre_norm && weights.ln1.present;
+  const at::Tensor attn_input =
+      norm_first ? normed(name_of(layer, "ln1"), residual, weights.ln1) : residual;
+  at::Tensor attn_out = attention(layer, residual, attn_input);
+  if (weights.ln1_post.present) {
+    attn_out = normed(name_of(layer, "ln1_post"), attn_out, weights.ln1_post);
+  }
+  attn_out = tap(layer, "hook_attn_out", attn_out);
+
+  at::Tensor middle = residual;
+  if (!config_.parallel_block) {
+    middle = residual + attn_out;
+    if (!config_.pre_norm) middle = normed(name_of(layer, "ln1"), middle, weights.ln1);
+    middle = tap(layer, "hook_resid_mid", middle);
+  }
+  const at::Tensor mlp_stream = tap(layer, "hook_mlp_in", middle);
+  at::Tensor mlp_input = mlp_stream;
+  if (config_.pre_norm && weights.ln2.present) {
+    mlp_input = normed(name_of(layer, "ln2"), mlp_stream, weights.ln2);
+  } else if (config_.parallel_block) {
+    mlp_input = mlp_stream.is_same(residual)
+                    ? attn_input
+                    : normed(name_of(layer, "ln1"), mlp_stream, weights.ln1);
+  }
+  at::Tensor mlp_out = mlp(layer, mlp_input);
+  if (weights.ln2_post.present) {
+    mlp_out = normed(name_of(layer, "ln2_post"), mlp_out, weights.ln2_post);
+  }
+  mlp_out = tap(layer, "hook_mlp_out", mlp_out);
+  at::Tensor after = config_.parallel_block ? residual + attn_out + mlp_out : middle + mlp_out;
+  if (!config_.pre_norm) after = normed(name_of(layer, "ln2"), after, weights.ln2);
+  return tap(layer, "hook_resid_post", after);
+}
+
+// One of q, k, v: [B, T, heads, K]. `input_site` is hook_{q,k,v}_input: the residual stream as
+// each head of this projection reads it. It is projected per head only when a hook changed it or
+// its gradient may be asked for.
+at::Tensor ForwardPass::project(int64_t layer, const char* input_site, const AttentionInput& input,
+                                const Matrix& matrix, const at::Tensor& bias, int64_t n_heads) {
+  if (!input.per_head.defined() && !wants(layer, input_site)) {
+    return matrix.apply(input.normalized, bias).unflatten(-1, {n_heads, config_.d_head});
+  }
+  const at::Tensor before = input.residual.unsqueeze(2).expand({-1, -1, n_heads, -1});
+  // hook_attn_in has one copy for each query head; grouped key heads have none of their own.
+  const bool shared = input.per_head.defined() && n_heads == config_.n_heads;
+  const at::Tensor stream = tap(layer, input_site, shared ? input.per_head : before);
+  const bool untouched = stream.data_ptr() == before.data_ptr() &&
+                         stream.strides() == before.strides() && !stream.requires_grad() &&
+                         !before.requires_grad();
+  if (untouched) {
+    return matrix.apply(input.normalized, bias).unflatten(-1, {n_heads, config_.d_head});
+  }
+  const NormWeights& ln1 = weights_.blocks[layer].ln1;
+  const bool norm_first = config_.pre_norm && ln1.present;
+  const at::Tensor read =
+      norm_first ? norm(stream, config_.norm, config_.norm_eps, ln1.w, ln1.b, config_.norm_offset)
+                 : stream;
+  const at::Tensor per_head = matrix.dense(dtype_).unflatten(1, {n_heads, config_.d_head});
+  const at::Tensor out = at::einsum("bthd,dhk->bthk", {read, per_head});
+  return bias.defined() ? out + bias.view({n_heads, config_.d_head}) : out;
+}
+
+at::Tensor ForwardPass::qk_norm(const std::string& prefix, const at::Tensor& x,
+                                const NormWeights& weights) {
+  if (config_.qk_norm == QkNorm::kPerHead) {
+    return normed(prefix, x.reshape({-1, config_.d_head}), weights).view(x.sizes());
+  }
+  return normed(prefix, x.flatten(2).flatten(0, 1), weights).view(x.sizes());
+}
+
+std::pair<at::Tensor, at::Tensor> ForwardPass::rotated(int64_t layer, const at::Tensor& q,
+                                                       const at::Tensor& k) {
+  const RotaryConfig& rotary = config_.rotary_of(layer);
+  const RotaryTables* all = nullptr;
+  for (const auto& [config, tables] : tables_) {
+    if (config == &rotary) all = &tables;
+  }
+  if (all == nullptr) {
+    const int64_t length =
+        mask_.defined() ? key_positions_.max().item<int64_t>() + 1 : key_positions_.size(-1);
+    tables_.emplace_back(&rotary, rotary_tables(rotary, key_positions_, length));
+    all = &tables_.back().second;
+  }
+  const auto last = [](const RotaryTables& tables, int64_t count) {
+    const int64_t axis = tables.cos.dim() - 2;
+    const int64_t first = tables.cos.size(axis) - count;
+    return RotaryTables{tables.cos.slice(axis, first), tables.sin.slice(axis, first)};
+  };
+  return {tap(layer, "attn.hook_rot_q", rotate(q, last(*all, q.size(1)), rotary)),
+          tap(layer, "attn.hook_rot_k", rotate(k, last(*all, k.size(1)), rotary))};
+}
+
+at::Tensor ForwardPass::attention(int64_t layer, const at::Tensor& residual,
+                                  const at::Tensor& normalized) {
+  const AttentionWeights& weights = weights_.blocks[layer].attn;
+  const int64_t n_heads = config_.n_heads, n_kv_heads = config_.n_kv_heads;
+  AttentionInput input{residual, normalized, {}};
+  if (wants(layer, "hook_attn_in")) {
+    input.per_head =
+        tap(layer, "hook_attn_in", residual.unsqueeze(2).expand({-1, -1, n_heads, -1}));
+  }
+  at::Tensor q = tap(layer, "attn.hook_q",
+                     project(layer, "hook_q_input", input, weights.W_Q, weights.b_Q, n_heads));
+  at::Tensor k = tap(layer, "attn.hook_k",
+                     project(layer, "hook_k_input", input, weights.W_K, weights.b_K, n_kv_heads));
+  at::Tensor v = tap(layer, "attn.hook_v",
+                     project(layer, "hook_v_input", input, weights.W_V, weights.b_V, n_kv_heads));
+  if (config_.qk_norm != QkNorm::kNone) {
+    q = qk_norm(name_of(layer, "attn.q_norm"), q, weights.q_norm);
+    k = qk_norm(name_of(layer, "attn.k_norm"), k, weights.k_norm);
+  }
+  const bool rotary = config_.has_rotary(layer);
+  // Frequencies that depend on the length turn all keys anew: the cache keeps them unturned.
+  const bool turn_all = rotary && config_.rotary_of(layer).depends_on_length();
+  if (rotary && !turn_all) std::tie(q, k) = rotated(layer, q, k);
+  if (input_.cache != nullptr) std::tie(k, v) = input_.cache->append(layer, k, v);
+  if (turn_all) std::tie(q, k) = rotated(layer, q, k);
+  return output_projection(layer, tap(layer, "attn.hook_z", mixed_values(layer, q, k, v)));
+}
+
+at::Tensor ForwardPass::mixed_values(int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                                     const at::Tensor& v) {
+  ScoreOptions options;
+  options.scale = config_.attn_scale / (config_.scale_by_inverse_layer ? layer + 1.0 : 1.0);
+  options.softcap = config_.attn_softcap;
+  if (config_.position == PositionKind::kAlibi) options.slopes = alibi_slopes(config_.n_heads);
+  const AttentionMask mask{first_position_, config_.window(layer), mask_};
+  if (!wants(layer, "attn.hook_attn_scores") && !wants(layer, "attn.hook_pattern")) {
+    return attention_values(q, k, v, options, mask);
+  }
+  const at::Tensor scores =
+      tap(layer, "attn.hook_attn_scores", attention_scores(q, k, options, mask));
+  const at::Tensor pattern = tap(layer, "attn.hook_pattern", attention_pattern(scores));
+  return attention_mix(pattern, v);
+}
+
+at::Tensor ForwardPass::output_projection(int64_t layer, const at::Tensor& z) {
+  const AttentionWeights& weights = weights_.blocks[layer].attn;
+  if (wants(layer, "attn.hook_result")) {
+    const at::Tensor per_head =
+        weights.W_O.dense(dtype_).unflatten(0, {config_.n_heads, config_.d_head});
+    const at::Tensor result = at::einsum("bthk,hkd->bthd", {z, per_head});
+    const at::Tensor out = tap(layer, "attn.hook_result", result).sum(2);
+    return weights.b_O.defined() ? out + weights.b_O : out;
+  }
+  return weights.W_O.apply(z.flatten(2), weights.b_O);
+}
+
+at::Tensor ForwardPass::mlp(int64_t layer, const at::Tensor& normalized) {
+  const MlpWeights& weights = weights_.blocks[layer].mlp;
+  if (!config_.gated_mlp) {
+    const at::Tensor pre = tap(layer, "mlp.hook_pre", weights.W_in.apply(normalized, weights.b_in));
+    const at::Tensor post = tap(layer, "mlp.hook_post", activate(pre, config_.activation));
+    return weights.W_out.apply(post, weights.b_out);
+  }
+  const at::Tensor pre =
+      tap(layer, "mlp.hook_pre", weights.W_gate.apply(normalized, weights.b_gate));
+  const at::Tensor linear =
+      tap(layer, "mlp.hook_pre_linear", weights.W_in.apply(normalized, weights.b_in));
+  const at::Tensor post = tap(layer, "mlp.hook_post", gated(pre, linear, config_.activation));
+  return weights.W_out.apply(post, weights.b_out);
+}
+
+at::Tensor ForwardPass::unembed(const at::Tensor& residual, bool final_norm) {
+  at::Tensor x = residual;
+  if (final_norm && weights_.ln_final.present) x = normed("ln_final", x, weights_.ln_final);
+  x = tap("unembed.hook_in", x);
+  at::Tensor logits = tap("unembed.hook_out", weights_.W_U.apply(x, weights_.b_U));
+  if (config_.logit_softcap > 0) {
+    logits = (logits / config_.logit_softcap).tanh().mul(config_.logit_softcap);
+  }
+  return logits;
+}
+
+at::Tensor ForwardPass::normed(const std::string& prefix, const at::Tensor& x,
+                               const NormWeights& weights) {
+  if (hooks_ != nullptr &&
+      (hooks_->wants(prefix + ".hook_scale") || hooks_->wants(prefix + ".hook_normalized"))) {
+    const at::Tensor scale =
+        tap(prefix + ".hook_scale", norm_scale(x, config_.norm, config_.norm_eps));
+    const at::Tensor normalized =
+        tap(prefix + ".hook_normalized", norm_divide(x, scale, config_.norm));
+    return norm_gain(normalized, weights.w, weights.b, config_.norm_offset);
+  }
+  return norm(x, config_.norm, config_.norm_eps, weights.w, weights.b, config_.norm_offset);
+}
+
+at::Tensor ForwardPass::tap(const std::string& name, at::Tensor x) const {
+  return hooks_ == nullptr ? x : hooks_->run(name, std::move(x), first_position_);
+}
+
+at::Tensor ForwardPass::tap(int64_t layer, const char* site, at::Tensor x) const {
+  return hooks_ == nullptr ? x : hooks_->run(name_of(layer, site), std::move(x), first_position_);
+}
+
+bool ForwardPass::wants(int64_t layer, const char* site) const {
+  return hooks_ != nullptr && hooks_->wants(name_of(layer, site));
+}
+
+std::string ForwardPass::name_of(int64_t layer, const char* site) {
+  return "blocks." + std::to_string(layer) + "." + site;
+}
+
+}  // namespace weir

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <string>
+
+#include "weir/model/transformer.h"
+#include "weir/nn/attention.h"
+
+namespace weir {
+
+/// One run of the model: the readable path from tokens to logits. Lives for one call; every family
+/// goes through it. Hooks are consulted at each named place; without hooks that is one branch.
+/// Letters: B batch, T new positions, S all positions, D d_model, H heads, G key heads, K d_head.
+class ForwardPass {
+ public:
+  ForwardPass(const ModelConfig& config, const Weights& weights, at::ScalarType dtype,
+              const ForwardInput& input);
+
+  ForwardOutput run();
+  /// Final norm, unembedding and soft cap of residual [..., D].
+  at::Tensor unembed(const at::Tensor& residual, bool final_norm);
+
+ private:
+  at::Tensor embed();
+  at::Tensor block(int64_t layer, const at::Tensor& residual);
+  at::Tensor attention(int64_t layer, const at::Tensor& residual, const at::Tensor& normalized);
+  at::Tensor mlp(int64_t layer, const at::Tensor& normalized);
+
+  /// What queries, keys and values are made from.
+  struct AttentionInput {
+    at::Tensor residual;    ///< [B, T, D]
+    at::Tensor normalized;  ///< [B, T, D]
+    at::Tensor per_head;    ///< [B, T, H, D]: what hook_attn_in left; undefined: not hooked.
+  };
+  at::Tensor project(int64_t layer, const char* input_site, const AttentionInput& input,
+                     const Matrix& matrix, const at::Tensor& bias, int64_t n_heads);
+  at::Tensor qk_norm(const std::string& prefix, const at::Tensor& x, const NormWeights& weights);
+  std::pair<at::Tensor, at::Tensor> rotated(int64_t layer, const at::Tensor& q,
+                                            const at::Tensor& k);
+  at::Tensor mixed_values(int64_t layer, const at::Tensor& q, const at::Tensor& k,
+                          const at::Tensor& v);
+  at::Tensor output_projection(int64_t layer, const at::Tensor& z);
+
+  /// The norm `weights` of x; its two hook points are named prefix.hook_scale, .hook_normalized.
+  at::Tensor normed(const std::string& prefix, const at::Tensor& x, const NormWeights& weights);
+  at::Tensor tap(const std::string& name, at::Tensor x) const;
+  at::Tensor tap(int64_t layer, const char* site, at::Tensor x) const;
+  bool wants(int64_t layer, const char* site) const;
+  static std::string name_of(int64_t layer, const char* site);
+
+  const ModelConfig& config_;
+  const Weights& weights_;
+  at::ScalarType dtype_;
+  const ForwardInput& input_;
+  const Hooks* hooks_;
+  int64_t first_position_ = 0;  ///< Positions already in the cache.
+  int64_t n_new_ = 0;
+  at::Tensor mask_;           ///< bool [B, S] or undefined
+  at::Tensor key_positions_;  ///< int64 [B, S] or [S]: position of each token among real tokens
+  std::vector<std::pair<const RotaryConfig*, RotaryTables>> tables_;
+};
+
+}  // namespace weir
