@@ -1,0 +1,116 @@
+#include "weir/lm/cached_run.h"
+
+#include <algorithm>
+
+#include <ATen/ATen.h>
+
+#include "weir/base/interrupt.h"
+
+namespace weir {
+namespace {
+
+// Positions run at once: long enough for the full speed of matrix products, short enough that
+// attention scores [B, H, piece, S] stay small.
+constexpr int64_t kPrefillPiece = 512;
+
+}  // namespace
+
+bool rotary_depends_on_length(const ModelConfig& config) {
+  return config.position == PositionKind::kRotary &&
+         (config.rotary.depends_on_length() ||
+          (config.rotary_local && config.rotary_local->depends_on_length()));
+}
+
+CachedRun::CachedRun(const Transformer& transformer, const Weights& weights, at::Device device,
+                     const std::vector<Intervention>& interventions, const TokenBatch& prompts)
+    : transformer_(transformer),
+      weights_(weights),
+      device_(device),
+      depends_on_length_(rotary_depends_on_length(transformer.config())),
+      tokens_(prompts.tokens.to(device)),
+      mask_(prompts.attention_mask.defined() ? prompts.attention_mask.to(device) : at::Tensor()),
+      cache_(transformer.config().n_layers) {
+  if (interventions.empty()) return;
+  hooks_ = std::make_unique<Hooks>(transformer.hook_names());
+  guards_ = attach(*hooks_, interventions, tokens_.size(1));
+}
+
+at::Tensor CachedRun::prefill() {
+  const int64_t n_positions = tokens_.size(1);
+  const int64_t piece = prefill_piece(n_positions);
+  int64_t first = 0;
+  for (; first + piece < n_positions; first += piece) {
+    throw_if_interrupted();
+    ForwardInput input;
+    input.tokens = tokens_.slice(1, first, first + piece);
+    if (mask_.defined()) input.attention_mask = mask_.slice(1, 0, first + piece);
+    input.logits = LogitsAt::kNone;
+    input.cache = &cache_;
+    transformer_.forward(weights_, input);
+  }
+  return run(tokens_.slice(1, first));
+}
+
+at::Tensor CachedRun::step(const std::vector<int64_t>& tokens, const std::vector<bool>& is_real) {
+  const int64_t length = cache_.length();
+  const at::Tensor newest =
+      at::tensor(tokens, at::kLong).view({static_cast<int64_t>(tokens.size()), 1}).to(device_);
+  if (depends_on_length_) tokens_ = at::cat({tokens_, newest}, 1);
+  append_mask(is_real);
+  if (depends_on_length_ && !same_frequencies(length, length + 1)) {
+    cache_.truncate(0);
+    return run(tokens_);
+  }
+  return run(newest);
+}
+
+void CachedRun::append_mask(const std::vector<bool>& is_real) {
+  const bool all_real = std::all_of(is_real.begin(), is_real.end(), [](bool real) { return real; });
+  if (all_real && !mask_.defined()) return;
+  const auto n_rows = static_cast<int64_t>(is_real.size());
+  if (!mask_.defined()) {
+    mask_ =
+        at::ones({n_rows, cache_.length()}, at::TensorOptions().dtype(at::kBool).device(device_));
+  }
+  at::Tensor column = at::ones({n_rows, 1}, at::kBool);
+  for (int64_t b = 0; b < n_rows; ++b) {
+    if (!is_real[b]) column[b].fill_(false);
+  }
+  mask_ = at::cat({mask_, column.to(device_)}, 1);
+}
+
+void CachedRun::select(const std::vector<int64_t>& rows) {
+  const at::Tensor index = at::tensor(rows, at::kLong).to(device_);
+  cache_ = cache_.select(index);
+  if (depends_on_length_) tokens_ = tokens_.index_select(0, index);
+  if (!mask_.defined()) return;
+  mask_ = mask_.index_select(0, index);
+  if (mask_.all().item<bool>()) mask_ = at::Tensor();
+}
+
+at::Tensor CachedRun::run(const at::Tensor& tokens) {
+  ForwardInput input;
+  input.tokens = tokens;
+  input.attention_mask = mask_;
+  input.logits = LogitsAt::kLast;
+  input.cache = &cache_;
+  input.hooks = hooks_.get();
+  return transformer_.forward(weights_, input).logits.select(1, 0).to(at::kCPU, at::kFloat);
+}
+
+// With interventions a prompt runs at once: a value may name all its positions.
+int64_t CachedRun::prefill_piece(int64_t n_positions) const {
+  if (hooks_ != nullptr || n_positions <= kPrefillPiece) return n_positions;
+  if (depends_on_length_ && !same_frequencies(kPrefillPiece, n_positions)) return n_positions;
+  return kPrefillPiece;
+}
+
+bool CachedRun::same_frequencies(int64_t length, int64_t other_length) const {
+  const ModelConfig& config = transformer_.config();
+  const auto same = [&](const RotaryConfig& rotary) {
+    return rotary_frequencies(rotary, length) == rotary_frequencies(rotary, other_length);
+  };
+  return same(config.rotary) && (!config.rotary_local || same(*config.rotary_local));
+}
+
+}  // namespace weir

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace weir {
+
+/// Token ids of several texts as one rectangle: shorter rows are padded on the left.
+struct TokenBatch {
+  at::Tensor tokens;          ///< int64 [B, T]
+  at::Tensor attention_mask;  ///< bool [B, T]; undefined when no row is padded.
+};
+
+TokenBatch left_pad(const std::vector<std::vector<int64_t>>& rows, int64_t pad_id = 0);
+
+/// kInvalidArgument unless tokens are int64 [B, T], neither empty, and every id lies in
+/// [0, n_vocab).
+void check_tokens(const at::Tensor& tokens, int64_t n_vocab);
+
+}  // namespace weir

@@ -1,0 +1,20 @@
+#include "weir/lm/unembedding.h"
+
+#include <ATen/ATen.h>
+
+namespace weir {
+
+at::Tensor final_normed(const ModelConfig& config, const Weights& weights,
+                        const at::Tensor& residual) {
+  const NormWeights& last = weights.ln_final;
+  if (!last.present) return residual;
+  return norm(residual, config.norm, config.norm_eps, last.w, last.b, config.norm_offset);
+}
+
+VocabStats unembedding_stats(const ModelConfig& config, const Weights& weights, const at::Tensor& x,
+                             VocabStatsOptions options) {
+  options.softcap = config.logit_softcap;
+  return vocab_stats(x.to(at::kFloat), weights.W_U, weights.b_U, options);
+}
+
+}  // namespace weir
