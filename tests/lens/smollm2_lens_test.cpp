@@ -1,0 +1,37 @@
+#include <gtest/gtest.h>
+
+#include "tests/lm/default_model.h"
+#include "weir/lens/logit_lens.h"
+
+namespace weir {
+namespace {
+
+TEST(SmolLm2Lens, EntropiesAreTheReferences) {
+  const auto path = testing::default_model();
+  if (!path) GTEST_SKIP() << "the default model is not in the store; get it with make demo";
+  const LanguageModel lm = LanguageModel::load(*path);
+  const nlohmann::json golden = testing::default_model_golden();
+  int n_compared = 0;
+  for (const auto& prompt : golden["prompts"]) {
+    if (!prompt.contains("lens_entropy_nats")) continue;
+    for (const bool final_norm : {true, false}) {
+      LensOptions options;
+      options.final_norm = final_norm;
+      const LensResult lens = logit_lens(lm, prompt["ids"].get<std::vector<int64_t>>(), options);
+      const auto expected = prompt["lens_entropy_nats"][final_norm ? "final_norm" : "no_norm"]
+                                .get<std::vector<double>>();
+      ASSERT_EQ(lens.points.size(), expected.size());
+      for (size_t i = 0; i < expected.size(); ++i) {
+        // dH/dlogit is at most about H + 1; logits differ by 1e-4 with the norm, and in proportion
+        // to their size without it (residual streams there reach thousands).
+        EXPECT_NEAR(lens.entropy[static_cast<int64_t>(i)][-1].item<double>(), expected[i], 1e-3)
+            << prompt["name"] << " " << lens.points[i] << (final_norm ? "" : " without norm");
+        ++n_compared;
+      }
+    }
+  }
+  EXPECT_EQ(n_compared, 2 * 2 * 31);
+}
+
+}  // namespace
+}  // namespace weir
