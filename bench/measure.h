@@ -1,0 +1,34 @@
+#pragma once
+
+#include <functional>
+
+#include "bench/bench.h"
+
+namespace weir::bench {
+
+/// Seconds of `runs` calls after one that is not counted.
+std::vector<double> measure(int64_t runs, const std::function<void()>& call);
+/// Throws kInternal unless `difference` is at most `tolerance`; otherwise says so in a sentence.
+std::string checked(const std::string& what, double difference, double tolerance);
+/// The value of "field : value" in a file of /proc; empty when there is none.
+std::string proc_field(const std::string& path, const std::string& field);
+int64_t peak_rss();
+
+/// The least floating-point operations of a decoder's forward.
+struct LanguageModelShape {
+  int64_t n_layers, d_model, d_mlp, d_vocab, d_kv;
+  bool gated;
+};
+/// `n_tokens` new tokens, each seeing `mean_keys` keys, logits for `n_logits` of them.
+double forward_flops(const LanguageModelShape& shape, double n_tokens, double mean_keys,
+                     double n_logits);
+
+Result bench_gemm(const Options& options);
+Result bench_forward(const Options& options);
+Result bench_forward_cache(const Options& options);
+Result bench_lens(const Options& options);
+Result bench_decode_1(const Options& options);
+Result bench_decode_8(const Options& options);
+Result bench_prefill(const Options& options);
+
+}  // namespace weir::bench
