@@ -1,0 +1,7 @@
+#include "parse_or_refuse.h"
+#include "weir/io/npy.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  return weir::fuzz::parse_or_refuse(
+      data, size, [](const auto& file) { weir::fuzz::touch(weir::io::parse_npy(file)); });
+}

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Runs every fuzz target for SECONDS (default 60), two at a time, on seeds from tests/golden.
+# Prints a line per target; exits 1 and names the input when one fails. Needs the fuzz preset:
+#   cmake --preset fuzz && cmake --build --preset fuzz && fuzz/run.sh 60
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export time_limit="${1:-60}"
+export build="${2:-build/fuzz}"
+
+run_target() {
+  local name="$1" log="$build/logs/$1.log"
+  mkdir -p "$build/logs" "$build/found/$name" "$build/findings"
+  if "$build/fuzz/fuzz_$name" "$build/found/$name" "$build/corpus/$name" \
+      -max_total_time="$time_limit" -max_len=65536 -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256 \
+      -print_final_stats=1 -artifact_prefix="$build/findings/$name-" > "$log" 2>&1; then
+    echo "fuzz $name: ok, $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") runs," \
+      "peak $(sed -n 's/^stat::peak_rss_mb: *//p' "$log") MB"
+    return 0
+  fi
+  echo "fuzz $name: FAILED; input $(sed -n 's/.*Test unit written to //p' "$log" | tail -1), log $log"
+  return 1
+}
+export -f run_target
+
+rm -rf "$build/findings"
+python3 fuzz/make_seeds.py "$build/corpus"
+find "$build/fuzz" -maxdepth 1 -type f -name 'fuzz_*' -executable -printf '%f\n' | sed 's/^fuzz_//' | sort |
+  xargs -P 2 -I {} bash -c 'run_target {}'
