@@ -11,6 +11,7 @@
 #include "weir/base/error.h"
 #include "weir/base/interrupt.h"
 #include "weir/base/version.h"
+#include "weir/tensor/compat.h"
 
 namespace {
 
@@ -46,6 +47,7 @@ int parse_and_run(CLI::App& app, int argc, char** argv) {
 int main(int argc, char** argv) {
   using namespace weir::cli;
   weir::install_interrupt_handler();
+  weir::route_torch_warnings();
   set_command_line(argc, argv);
   CLI::App app("opens up transformer language models through their residual stream", "weir");
   app.formatter(std::make_shared<ManualFormatter>());

@@ -31,7 +31,9 @@ void tokenize(const TokenizeVerb& verb) {
   if (verb.output.json && !verb.output.wants_files()) {
     return print_json({{"ids", encoding.ids}, {"tokens", encoding.tokens}, {"offsets", offsets}});
   }
-  Report report{std::to_string(encoding.ids.size()) + " tokens", {}, {std::move(table)}};
+  Report report;
+  report.title = std::to_string(encoding.ids.size()) + " tokens";
+  report.blocks.emplace_back(std::move(table));
   report.provenance.model = verb.model;
   report.provenance.command = command_line();
   show(std::move(report), verb.output, nullptr);

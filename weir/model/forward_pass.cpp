@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "weir/base/error.h"
+#include "weir/base/interrupt.h"
 
 namespace weir {
 namespace {
@@ -36,7 +37,11 @@ void check_tokens(const at::Tensor& tokens, int64_t d_vocab) {
 
 ForwardPass::ForwardPass(const ModelConfig& config, const Weights& weights, at::ScalarType dtype,
                          const ForwardInput& input)
-    : config_(config), weights_(weights), dtype_(dtype), input_(input), hooks_(input.hooks) {}
+    : config_(config),
+      weights_(weights),
+      dtype_(dtype),
+      input_(input),
+      hooks_(input.hooks != nullptr && input.hooks->any() ? input.hooks : nullptr) {}
 
 ForwardOutput ForwardPass::run() {
   const at::Tensor& given = input_tensor(input_, config_.d_model);
@@ -63,7 +68,10 @@ ForwardOutput ForwardPass::run() {
   require(input_.start_layer == 0 || input_.residual.defined(),
           "forward: start layer {} needs the residual stream entering it", input_.start_layer);
   at::Tensor residual = input_.residual.defined() ? input_.residual.to(dtype_) : embed();
-  for (int64_t layer = input_.start_layer; layer < stop; ++layer) residual = block(layer, residual);
+  for (int64_t layer = input_.start_layer; layer < stop; ++layer) {
+    throw_if_interrupted();
+    residual = block(layer, residual);
+  }
   if (input_.cache != nullptr) input_.cache->advance(n_new_);
 
   ForwardOutput output;

@@ -65,12 +65,15 @@ class Tiles {
   int64_t first() const { return first_; }
   int64_t width() const { return part_.n_out(); }
 
-  /// Raw products of rows x with the tile, in `out` [rows, width].
+  /// Raw products of rows x with the tile, in `out` [rows, width]. Products are made where W_U is,
+  /// everything after them on the CPU.
   void multiply(const at::Tensor& x, at::Tensor out) const {
-    if (dense_.defined()) {
+    if (!dense_.defined()) {
+      out.copy_(part_.apply(x));
+    } else if (dense_.device().is_cpu()) {
       at::mm_out(out, x, dense_);
     } else {
-      out.copy_(part_.apply(x));
+      out.copy_(at::mm(x, dense_));
     }
   }
   /// Bias and soft cap of one row's products; returns the largest logit.
@@ -109,7 +112,7 @@ class References {
       if (is_new) rows.push_back(row);
       slot_[i] = entry->second;
     }
-    x_ = x.index_select(0, at::tensor(rows, at::kLong));
+    x_ = x.index_select(0, at::tensor(rows, at::kLong).to(x.device()));
     sums_.resize(rows.size());
     kept_.resize(rows.size());
   }
@@ -162,13 +165,14 @@ struct Targets {
     constexpr double kRounding = 4 * std::numeric_limits<float>::epsilon();
     for (int64_t first = 0; first < x.size(0); first += kRowsAtOnce) {
       const int64_t last = std::min(first + kRowsAtOnce, x.size(0));
-      const at::Tensor part = ids.slice(0, first, last);
       const at::Tensor rows = x.slice(0, first, last);
+      const at::Tensor part = ids.slice(0, first, last).to(x.device());
       const at::Tensor columns = W_U.lookup(part, at::kFloat);
       at::Tensor z = (rows.to(at::kDouble) * columns).sum(-1);
-      if (b_U.defined()) z += b_U.index_select(0, part);
+      if (b_U.defined()) z += b_U.to(x.device()).index_select(0, part);
       if (softcap > 0) z = (z / softcap).tanh() * softcap;
-      const at::Tensor slack = (rows.norm(2, -1) * columns.norm(2, -1)).to(at::kDouble);
+      z = z.cpu();
+      const at::Tensor slack = (rows.norm(2, -1) * columns.norm(2, -1)).cpu().to(at::kDouble);
       for (int64_t i = first; i < last; ++i) {
         logit[i] = z.data_ptr<double>()[i - first];
         above[i] = static_cast<float>(logit[i] + kRounding * slack.data_ptr<double>()[i - first]);
@@ -324,12 +328,15 @@ VocabStats vocab_stats(const at::Tensor& x, const Matrix& W_U, const at::Tensor&
                        const VocabStatsOptions& options) {
   check(x, W_U, options);
   const at::NoGradGuard no_grad;
-  const at::Tensor bias = b_U.defined() ? b_U.to(at::kFloat).contiguous() : b_U;
+  const at::Tensor bias = b_U.defined() ? b_U.to(at::kCPU, at::kFloat).contiguous() : b_U;
   const at::Tensor rows = x.detach().to(at::kFloat).contiguous();
+  VocabStatsOptions on_cpu = options;
+  if (on_cpu.targets.defined()) on_cpu.targets = on_cpu.targets.cpu();
+  if (on_cpu.reference.defined()) on_cpu.reference = on_cpu.reference.cpu();
   std::vector<VocabStats> parts;
   for (int64_t first = 0; first < rows.size(0) || parts.empty(); first += kRowsOfAPass) {
     const int64_t count = std::min(kRowsOfAPass, rows.size(0) - first);
-    parts.push_back(Pass(rows, first, count, W_U, bias, options).run());
+    parts.push_back(Pass(rows, first, count, W_U, bias, on_cpu).run());
   }
   return joined(parts);
 }

@@ -33,7 +33,8 @@ struct VocabStats {
 /// Statistics of softmax(x W_U + b_U) for rows x [N, D], without ever holding [N, V]: the
 /// vocabulary goes by in tiles of which each is multiplied for blocks of rows, and the sums are
 /// carried along (online softmax). Float32; W_U may be stored in any form. Needs memory for
-/// a block of rows times a tile (16 MB, as much again for references), whatever N and V are. CPU.
+/// a block of rows times a tile (16 MB, as much again for references), whatever N and V are.
+/// The products are made on the device of x and W_U, the rest on the CPU; results are on the CPU.
 /// Not differentiable. kInvalidArgument for targets or references that do not exist.
 VocabStats vocab_stats(const at::Tensor& x, const Matrix& W_U, const at::Tensor& b_U,
                        const VocabStatsOptions& options);
