@@ -27,13 +27,14 @@ endfunction()
 
 # Links LibTorch, takes the shared ATen header and the two-at-a-time job pool.
 function(weir_use_torch target)
-  target_link_libraries(${target} PUBLIC torch)
+  # at::parallel_for is a template: compiled without OpenMP it silently runs on one thread.
+  target_link_libraries(${target} PUBLIC torch PRIVATE OpenMP::OpenMP_CXX)
   set_target_properties(${target} PROPERTIES JOB_POOL_COMPILE torch_jobs)
   if(WEIR_PCH)
     if(NOT TARGET weir_pch)
       add_library(weir_pch OBJECT ${PROJECT_SOURCE_DIR}/cmake/pch.cpp)
       target_compile_features(weir_pch PUBLIC cxx_std_17)
-      target_link_libraries(weir_pch PRIVATE weir_flags torch)
+      target_link_libraries(weir_pch PRIVATE weir_flags torch OpenMP::OpenMP_CXX)
       target_precompile_headers(weir_pch PRIVATE <ATen/ATen.h> <map> <string> <vector> <optional> <functional>)
     endif()
     # The header is compiled as for a library; an executable that reuses it must be too.
