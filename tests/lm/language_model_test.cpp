@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include "tests/io/temporary_folder.h"
 #include "tests/lm/tiny_models.h"
 #include "weir/base/error.h"
 #include "weir/tensor/convert.h"
@@ -223,6 +224,19 @@ TEST(LanguageModel, WithoutATokenizerTakesIds) {
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kNotFound);
   }
+}
+
+TEST(LanguageModel, FindsATokenizerUnderOpenAisNames) {
+  const io::TemporaryFolder folder;
+  for (const char* name : {"config.json", "model.safetensors"}) {
+    std::filesystem::copy_file(std::string(WEIR_GOLDEN_DIR) + "/models/gpt2/" + name,
+                               folder / name);
+  }
+  folder.write("encoder.json", R"({"a": 0, "b": 1, "ab": 2})");
+  folder.write("vocab.bpe", "#version: 0.2\na b\n");
+  const LanguageModel lm = LanguageModel::load(folder.path());
+  ASSERT_TRUE(lm.has_tokenizer());
+  EXPECT_EQ(lm.encode("ab").tokens.item<int64_t>(), 2);
 }
 
 TEST(LanguageModel, EncodesTextsOfUnequalLength) {

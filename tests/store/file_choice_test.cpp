@@ -25,7 +25,8 @@ TEST(FileChoice, TakesDescriptionTokenizerAndSafetensors) {
       chosen("o/m", {".gitattributes", "README.md", "config.json", "generation_config.json",
                      "merges.txt", "model.safetensors", "onnx/model.onnx", "pytorch_model.bin",
                      "tf_model.h5", "tokenizer.json", "tokenizer_config.json", "vocab.json",
-                     "special_tokens_map.json", "chat_template.jinja", "training_args.bin"}),
+                     "special_tokens_map.json", "chat_template.jinja", "chat_template.json",
+                     "training_args.bin"}),
       ElementsAre("config.json", "generation_config.json", "merges.txt", "tokenizer.json",
                   "tokenizer_config.json", "vocab.json", "special_tokens_map.json",
                   "chat_template.jinja", "model.safetensors"));

@@ -116,6 +116,14 @@ TEST(GgufVocabulary, SpecialTokensAndRulesComeFromTheFile) {
   EXPECT_EQ(tokenizer.decode({0, 3, 9, 1}, true), "a b");
 }
 
+TEST(GgufVocabulary, EveryEndOfGenerationSurvivesSaving) {
+  const Tokenizer tokenizer = Tokenizer::from_gguf(small_byte_level("gpt-2").file());
+  const io::TemporaryFolder folder;
+  tokenizer.save(folder.path());
+  EXPECT_EQ(Tokenizer::from_folder(folder.path()).special().end_of_generation,
+            (std::vector<int64_t>{1, 2}));
+}
+
 TEST(GgufVocabulary, EveryPreTokenizerIsAccepted) {
   for (const char* pre :
        {"gpt-2",          "default",   "llama-bpe", "llama3",    "smaug",     "smaug-bpe",

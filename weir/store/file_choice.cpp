@@ -24,12 +24,12 @@ bool ends_with(const std::string& text, std::string_view end) {
 bool is_at_root(const std::string& name) { return name.find('/') == std::string::npos; }
 
 bool is_description(const std::string& name) {
-  static const std::vector<std::string> kNames = {"config.json", "generation_config.json",
-                                                  "special_tokens_map.json", "added_tokens.json",
-                                                  "merges.txt"};
+  static const std::vector<std::string> kNames = {
+      "config.json",        "generation_config.json", "special_tokens_map.json",
+      "added_tokens.json",  "encoder.json",           "merges.txt",
+      "chat_template.jinja"};
   return is_at_root(name) && (std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||
-                              starts_with(name, "tokenizer") || starts_with(name, "vocab") ||
-                              starts_with(name, "chat_template."));
+                              starts_with(name, "tokenizer") || starts_with(name, "vocab"));
 }
 
 Files matching(const Files& files, const std::function<bool(const std::string&)>& is_wanted) {
