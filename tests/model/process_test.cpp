@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/model/golden_model.h"
+#include "weir/base/ends_with.h"
 #include "weir/hooks/activation_cache.h"
 
 namespace weir {
@@ -24,10 +25,6 @@ at::Tensor logits_of(const LoadedModel& model, const at::Tensor& tokens,
   input.tokens = tokens;
   input.hooks = hooks;
   return Transformer(model.config, model.weights).forward(input).logits;
-}
-
-bool ends_with(const std::string& text, std::string_view end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
 // TransformerLens stores Gemma's gains as 1 + w and its embedding times sqrt(d_model), and holds

@@ -9,9 +9,8 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/model/golden_model.h"
-#include "weir/base/paths.h"
+#include "tests/support/default_model.h"
 #include "weir/hooks/activation_cache.h"
-#include "weir/io/json.h"
 
 namespace weir {
 namespace {
@@ -20,32 +19,23 @@ constexpr double kLogitTolerance = 5e-4;
 
 namespace fs = std::filesystem;
 
-std::optional<fs::path> find_model() {
-  const fs::path folder = home_directory() / "models" / "smollm2-135m";
-  if (!fs::is_directory(folder)) return std::nullopt;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().extension() == ".gguf") return entry.path();
-  }
-  return std::nullopt;
-}
-
 fs::path golden() { return fs::path(WEIR_GOLDEN_DIR) / "smollm2-135m"; }
 
-class SmolLM2 : public testing::Test {
+class SmolLM2 : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    const std::optional<fs::path> path = find_model();
+    const std::optional<fs::path> path = testing::default_model();
     if (!path) return;
     const LoadedModel loaded = load_model(*path);
     model_ = std::make_unique<Transformer>(loaded.config, loaded.weights);
-    expected_ = io::read_json(golden() / "expected.json");
+    expected_ = testing::default_model_golden();
   }
   static void TearDownTestSuite() { model_.reset(); }
 
   void SetUp() override {
     if (model_ == nullptr) {
-      GTEST_SKIP() << "no model in " << home_directory() / "models" / "smollm2-135m"
-                   << "; get it by: weir models pull smollm2-135m";
+      GTEST_SKIP()
+          << "the default model is not in the store; get it by: weir models pull smollm2-135m";
     }
   }
 

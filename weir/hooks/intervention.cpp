@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 #include <nlohmann/json.hpp>
 
+#include "weir/base/ends_with.h"
 #include "weir/base/error.h"
 #include "weir/tensor/convert.h"
 
@@ -19,10 +20,6 @@ struct Axes {
   int64_t head;      // -1: none
   bool has_rows;  // False for q_norm and k_norm, which see rows, positions and heads as one axis.
 };
-
-bool ends_with(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
 
 Axes axes_of(std::string_view name, int64_t n_dims) {
   if (ends_with(name, "hook_pattern") || ends_with(name, "hook_attn_scores")) return {2, 1, true};

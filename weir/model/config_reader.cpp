@@ -78,7 +78,6 @@ ModelConfig base_config(const ConfigReader& read, bool tied_by_default) {
   config.tied = read.flag_or("tie_word_embeddings", tied_by_default);
   config.bos = token_id(read.json(), "bos_token_id");
   config.eos = token_id(read.json(), "eos_token_id");
-  config.pad = token_id(read.json(), "pad_token_id");
   return config;
 }
 

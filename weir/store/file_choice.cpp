@@ -5,6 +5,7 @@
 
 #include <fmt/ranges.h>
 
+#include "weir/base/ends_with.h"
 #include "weir/base/error.h"
 #include "weir/base/nearest.h"
 
@@ -15,10 +16,6 @@ using Files = std::vector<RemoteFile>;
 
 bool starts_with(const std::string& text, std::string_view start) {
   return text.compare(0, start.size(), start) == 0;
-}
-
-bool ends_with(const std::string& text, std::string_view end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
 bool is_at_root(const std::string& name) { return name.find('/') == std::string::npos; }
