@@ -61,10 +61,6 @@ std::string ConfigReader::text_or(std::string_view key, std::string_view fallbac
   return io::find_string(json_, key, kWhat).value_or(std::string(fallback));
 }
 
-void ConfigReader::refuse_flag(std::string_view key) const {
-  if (flag_or(key, false)) refuse(key, "only false is supported");
-}
-
 void ConfigReader::refuse(std::string_view key, std::string_view why) const {
   fail(ErrorCode::kUnsupported, "{}: \"{}\": {} is not supported for {}; {}", kWhat, key,
        io::printable(has(key) ? io::dump_json(json_.at(std::string(key))) : "null"),

@@ -18,7 +18,6 @@ void read_block(const ModelConfig& config, CheckpointReader& reader, const std::
 
 ModelConfig config(const nlohmann::json& json) {
   const ConfigReader read(json);
-  read.refuse_flag("apply_residual_connection_post_layernorm");
   ModelConfig config = base_config(read, /*tied_by_default=*/true);
   config.n_layers = read.has("n_layer") ? read.layers("n_layer") : read.layers("num_hidden_layers");
   config.d_model = read.has("hidden_size") ? read.size("hidden_size") : read.size("n_embed");

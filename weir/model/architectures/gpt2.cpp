@@ -28,7 +28,6 @@ void read_block(const ModelConfig& config, CheckpointReader& reader, const std::
 
 ModelConfig config(const nlohmann::json& json) {
   const ConfigReader read(json);
-  read.refuse_flag("add_cross_attention");
   ModelConfig config = base_config(read, /*tied_by_default=*/true);
   config.n_layers = read.layers("n_layer");
   config.d_model = read.size("n_embd");

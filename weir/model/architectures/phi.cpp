@@ -22,7 +22,6 @@ void read_block(const ModelConfig& config, CheckpointReader& reader, const std::
 
 ModelConfig config(const nlohmann::json& json) {
   const ConfigReader read(json);
-  read.refuse_flag("qk_layernorm");
   ModelConfig config = base_config(read, /*tied_by_default=*/false);
   read_sizes(read, config);
   derive_heads(config);
