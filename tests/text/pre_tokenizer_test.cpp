@@ -48,6 +48,7 @@ GgufBuilder vocabulary_of_substrings(const std::string& text, const std::string&
   builder.add("tokenizer.ggml.pre", std::string_view(pre));
   builder.add("tokenizer.ggml.tokens", tokens);
   builder.add("tokenizer.ggml.merges", merges);
+  builder.add("tokenizer.ggml.add_bos_token", false);
   return builder;
 }
 
