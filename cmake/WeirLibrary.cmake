@@ -54,7 +54,7 @@ function(weir_test module)
   target_link_libraries(${target} PRIVATE ${ARG_LINK} GTest::gtest_main weir_flags)
   target_compile_definitions(${target} PRIVATE
     WEIR_GOLDEN_DIR="${PROJECT_SOURCE_DIR}/tests/golden"
-    WEIR_SHARED_DATA_DIR="${PROJECT_SOURCE_DIR}/../shared/data")
+    WEIR_TEST_DATA="${WEIR_TEST_DATA}")
   target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
   if(ARG_TORCH)
     weir_use_torch(${target})

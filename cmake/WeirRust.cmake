@@ -4,7 +4,7 @@
 # file, and installs it beside the C++ libraries. Sets NAME_LINK in the caller: what a C++ library
 # links to get it, in this build and from the installed package.
 #
-# cargo comes from Debian (cargo-web and rustc-web), from rustup, or from -DWEIR_CARGO=PATH.
+# cargo comes from Debian (packages/debian.txt), from rustup, or from -DWEIR_CARGO=PATH.
 file(GLOB weir_debian_rust /usr/lib/rust-*/bin)
 find_program(WEIR_CARGO cargo PATHS $ENV{HOME}/.cargo/bin ${weir_debian_rust}
              DOC "The cargo that builds the Rust part of weir/text")
@@ -14,8 +14,8 @@ set(WEIR_CARGO_TARGET_DIR ${PROJECT_BINARY_DIR}/cargo CACHE PATH
 function(weir_rust_library name folder)
   cmake_parse_arguments(ARG "" "" "SOURCES" ${ARGN})
   if(NOT WEIR_CARGO)
-    message(FATAL_ERROR "cargo was not found; it builds the tokenizer library. On Debian 12: "
-                        "apt-get install cargo-web rustc-web. Elsewhere: -DWEIR_CARGO=PATH.")
+    message(FATAL_ERROR "cargo was not found; it builds the tokenizer library. On Debian 12 tools/setup.sh "
+                        "installs it. Elsewhere: -DWEIR_CARGO=PATH.")
   endif()
   get_filename_component(cargo_folder ${WEIR_CARGO} DIRECTORY)
   set(library ${PROJECT_BINARY_DIR}/${CMAKE_STATIC_LIBRARY_PREFIX}${name}.a)

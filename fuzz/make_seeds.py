@@ -38,6 +38,46 @@ def llama2c(is_legacy):
     return (b"24ka" + struct.pack("<i", 1) + sizes + b"\1").ljust(256, b"\0") + weights
 
 
+def gguf_text(text):
+    return struct.pack("<Q", len(text)) + text
+
+
+def gguf_strings(key, values):
+    return gguf_text(key) + struct.pack("<IIQ", 9, 8, len(values)) + b"".join(map(gguf_text, values))
+
+
+def gguf_vocabulary(kind, pre=None):
+    """A GGUF file of six tokens: metadata only."""
+    tokens = [b"<unk>", b"<s>", b"</s>", b"a", b"b", b"ab"]
+    entries = [gguf_text(b"tokenizer.ggml.model") + struct.pack("<I", 8) + gguf_text(kind),
+               gguf_strings(b"tokenizer.ggml.tokens", tokens),
+               gguf_text(b"tokenizer.ggml.token_type") + struct.pack("<IIQ6i", 9, 5, 6, 2, 3, 3, 1, 1, 1),
+               gguf_text(b"tokenizer.ggml.bos_token_id") + struct.pack("<II", 4, 1),
+               gguf_text(b"tokenizer.ggml.eos_token_id") + struct.pack("<II", 4, 2)]
+    if kind == b"gpt2":
+        entries += [gguf_text(b"tokenizer.ggml.pre") + struct.pack("<I", 8) + gguf_text(pre),
+                    gguf_strings(b"tokenizer.ggml.merges", [b"a b"])]
+    else:
+        entries += [gguf_text(b"tokenizer.ggml.scores") + struct.pack("<IIQ6f", 9, 6, 6, 0, 0, 0, -1, -2, -3)]
+    return b"GGUF" + struct.pack("<IQQ", 3, 0, len(entries)) + b"".join(entries)
+
+
+def sentencepiece():
+    """Three pieces, the third a byte pair: the fields of a model that a trainer writes."""
+    def piece(text, score, kind):
+        body = b"\x0a" + bytes([len(text)]) + text + b"\x15" + struct.pack("<f", score) + b"\x18" + bytes([kind])
+        return b"\x0a" + bytes([len(body)]) + body
+    return (piece(b"<unk>", 0, 2) + piece(b"a", -1, 1) + piece(b"<0x0A>", 0, 6) +
+            b"\x12\x02\x18\x02" + b"\x1a\x02\x18\x01")  # trainer: BPE; normalizer: dummy prefix
+
+
+def check_every_target_has_seeds():
+    for source in pathlib.Path(__file__).resolve().parent.glob("fuzz_*.cpp"):
+        target = source.stem[len("fuzz_"):]
+        if not (OUT / target).is_dir():
+            sys.exit(f"make_seeds.py: no seeds for {target}")
+
+
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     copy("json", "**/*.json")
@@ -58,6 +98,18 @@ def main():
                     write("torch_pickle", path.name, archive.read(name))
     write("llama2c", "legacy", llama2c(True))
     write("llama2c", "version_1", llama2c(False))
+    # The first two bytes are the size of the vocabulary less 3, as fuzz_llama2c_vocabulary reads them.
+    for name, n_pieces in (("tok105", 105), ("tok512", 512)):
+        vocabulary = (GOLDEN / f"tokenizers/llama2c/{name}.bin").read_bytes()
+        write("llama2c_vocabulary", name, struct.pack("<H", n_pieces - 3) + vocabulary)
+    copy("sentencepiece", "tokenizers/llama2c/*.model")
+    write("sentencepiece", "small", sentencepiece())
+    for pre in (b"gpt-2", b"llama-bpe", b"qwen2", b"deepseek-coder"):
+        write("gguf_vocabulary", pre.decode(), gguf_vocabulary(b"gpt2", pre))
+    write("gguf_vocabulary", "llama", gguf_vocabulary(b"llama"))
+    copy("sharded_index", "**/*.index.json")
+    write("sharded_index", "small", b'{"metadata": {"total_size": 8}, "weight_map": {"a": "x/s.safetensors"}}')
+    check_every_target_has_seeds()
 
 
 main()

@@ -13,6 +13,8 @@ TORCH_FREE = {"base", "io", "text", "store", "report"}
 TORCH_ALLOWED = {"torch/csrc/autograd/autograd.h",  # gradients of activations and parameters
                  "torch/csrc/api/include/torch/version.h"}  # compat.cpp
 EDGE_ONLY = re.compile(r'#include <(spdlog/|nlohmann/json\.hpp|CLI/|pybind11/)')
+# Libraries inside a module; who may include the module may link them.
+SUBLIBRARIES = {"kernels"}
 BAD_NAMES = {"util", "utils", "common", "misc", "helpers"}
 BAD_CALLS = re.compile(r'\b(std::cout|std::cerr|printf\(|std::exit\(|std::abort\(|getenv\()')
 MAX_LINES = 800
@@ -41,7 +43,7 @@ def check_file(path, module, allowed):
         if own and own.group(1) != module and own.group(1) not in allowed[module]:
             yield f"{at}: {module} may not include {own.group(1)} (tools/layers.txt)"
         torch = re.match(r"\s*#include <((torch|ATen|c10)/[^>]*)>", line)
-        if torch and module in TORCH_FREE:
+        if torch and (module in TORCH_FREE or SUBLIBRARIES.intersection(path.parts)):
             yield f"{at}: {module} is torch-free, it may not include <{torch.group(1)}>"
         if torch and torch.group(2) == "torch" and torch.group(1) not in TORCH_ALLOWED:
             yield f"{at}: <{torch.group(1)}> is not allowed here; include <ATen/...>"
@@ -55,9 +57,18 @@ def check_file(path, module, allowed):
         yield f"{where}: name it by its topic"
 
 
+def check_depends(path, module, allowed):
+    depends = re.search(r"weir_library\(\w+[^)]*DEPENDS ([a-z ]+)", path.read_text())
+    extra = set(depends.group(1).split() if depends else []) - allowed[module] - SUBLIBRARIES
+    for name in sorted(extra):
+        yield f"{path.relative_to(ROOT)}: DEPENDS names {name}, tools/layers.txt does not"
+
+
 def main():
     allowed = read_layers()
     findings = []
+    for path in sorted((ROOT / "weir").glob("*/CMakeLists.txt")):
+        findings += check_depends(path, path.parent.name, allowed)
     for path in sorted((ROOT / "weir").rglob("*")):
         if path.suffix not in {".h", ".cpp"}:
             continue

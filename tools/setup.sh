@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
-# Installs the system packages of packages/debian.txt that are missing (with sudo when not root),
-# and Rust from Debian when no cargo is there. Does nothing, quickly, when all is present.
+# Installs the system packages of packages/debian.txt that are missing (with sudo when not root).
+# Does nothing, quickly, when all is present.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p build
 
+# Where cmake/WeirRust.cmake looks too.
+has_program() {
+  command -v "$1" > /dev/null || [[ -x "$HOME/.cargo/bin/$1" ]] || compgen -G "/usr/lib/rust-*/bin/$1" > /dev/null
+}
+
 missing=()
-while read -r package; do
+while read -r package program; do
   [[ -z "$package" || "$package" == \#* ]] && continue
+  [[ -n "$program" ]] && has_program "$program" && continue
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
 done < packages/debian.txt
-if ! command -v cargo > /dev/null && [[ ! -x "$HOME/.cargo/bin/cargo" ]] && ! compgen -G '/usr/lib/rust-*/bin/cargo' > /dev/null; then
-  missing+=(cargo-web rustc-web)
-fi
 [[ ${#missing[@]} -eq 0 ]] && exit 0
 
 as_root=()

@@ -1,5 +1,6 @@
 #include "weir/base/log.h"
 
+#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
@@ -63,6 +64,36 @@ TEST(LogToStderr, WritesTheTextAsItIs) {
   testing::internal::CaptureStderr();
   write(Level::kError, "{} is no placeholder here");
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "weir: error: {} is no placeholder here\n");
+}
+
+// The variable is read once in a process, so each case runs in one of its own.
+class LogEnvironmentDeathTest : public testing::Test {
+ protected:
+  LogEnvironmentDeathTest() { GTEST_FLAG_SET(death_test_style, "threadsafe"); }
+  ~LogEnvironmentDeathTest() override { ::unsetenv("WEIR_LOG"); }
+};
+
+[[noreturn]] void exit_with_level() { std::exit(static_cast<int>(level())); }
+
+TEST_F(LogEnvironmentDeathTest, WeirLogSetsTheLevel) {
+  const std::pair<const char*, Level> cases[] = {{"trace", Level::kTrace}, {"debug", Level::kDebug},
+                                                 {"info", Level::kInfo},   {"warn", Level::kWarn},
+                                                 {"error", Level::kError}, {"off", Level::kOff},
+                                                 {"loud", Level::kWarn},   {"", Level::kWarn}};
+  for (const auto& [text, expected] : cases) {
+    ::setenv("WEIR_LOG", text, 1);
+    EXPECT_EXIT(exit_with_level(), testing::ExitedWithCode(static_cast<int>(expected)), "") << text;
+  }
+}
+
+TEST_F(LogEnvironmentDeathTest, WithoutItWarningsGoToStderr) {
+  ::unsetenv("WEIR_LOG");
+  const auto tell = [] {
+    info("not this");
+    warn("this");
+    std::exit(0);
+  };
+  EXPECT_EXIT(tell(), testing::ExitedWithCode(0), "^weir: warning: this\n$");
 }
 
 }  // namespace

@@ -146,7 +146,6 @@ TEST(ActivationCache, HoldsTheForwardsOwnTensors) {
   const at::Tensor x = at::randn({2, 5, 4});
   hooks.run("blocks.0.hook_resid_pre", x, 0);
   EXPECT_EQ(cache["blocks.0.hook_resid_pre"].data_ptr(), x.data_ptr());
-  EXPECT_EQ(cache.n_bytes(), 2 * 5 * 4 * 4);
   EXPECT_EQ(cache.names(), std::vector<std::string>{"blocks.0.hook_resid_pre"});
   cache.clear();
   EXPECT_EQ(cache.size(), 0U);

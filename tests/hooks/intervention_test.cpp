@@ -177,6 +177,8 @@ TEST(InterventionJson, ReadsValuesFromAFileBesideIt) {
                        {"value", {{"file", "v.safetensors"}, {"key", "direction"}}}};
   const auto interventions = interventions_from_json(object, folder.path().string());
   EXPECT_TRUE(interventions[0].value.equal(value));
+  const json written = interventions_to_json(interventions);
+  EXPECT_EQ(written[0]["value"], object["value"]) << "the file is named again, not spelled out";
 }
 
 TEST(InterventionJson, RefusesWhatItDoesNotUnderstand) {

@@ -51,7 +51,12 @@ TEST_P(DequantizeGolden, MatchesTheReference) {
   float largest = 0;
   for (const float value : expected) largest = std::max(largest, std::abs(value));
   const float tolerance = largest * std::numeric_limits<float>::epsilon();
-  for (int64_t i = 0; i < n; ++i) ASSERT_NEAR(values[i], expected[i], tolerance) << i;
+  int n_unequal = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    ASSERT_NEAR(values[i], expected[i], tolerance) << i;
+    n_unequal += values[i] != expected[i] ? 1 : 0;
+  }
+  RecordProperty("unequal_values", n_unequal);
 }
 
 INSTANTIATE_TEST_SUITE_P(AllTypes, DequantizeGolden,

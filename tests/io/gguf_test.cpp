@@ -82,7 +82,7 @@ TEST(Gguf, ReadsEveryMetadataTypeOfTheReferenceFile) {
   EXPECT_EQ(gguf.get_string("kv.string"), "wéir 水");
   EXPECT_EQ(gguf.get_string_array("kv.strings"), (std::vector<std::string_view>{"a", "", "é"}));
   EXPECT_EQ(gguf.get_int_array("kv.ints"), (std::vector<int64_t>{1, -2, 3}));
-  EXPECT_EQ(gguf.get_float_array("kv.floats"), (std::vector<float>{0.5F, -0.25F}));
+  EXPECT_EQ(gguf.find_float_array("kv.floats"), (std::vector<float>{0.5F, -0.25F}));
   EXPECT_EQ(gguf.tensors().metadata.at("kv.string"), "wéir 水");
 }
 

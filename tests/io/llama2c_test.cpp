@@ -166,7 +166,7 @@ TEST(Llama2c, SurvivesEveryCutAndThousandsOfFlips) {
 }
 
 // Real checkpoints, where they are at hand.
-const std::string kModels = std::string(WEIR_SHARED_DATA_DIR) + "/models/";
+const std::string kModels = std::string(WEIR_TEST_DATA) + "/models/";
 
 TEST(Llama2c, BothFormsOfARealModelHoldTheSameWeights) {
   if (!std::filesystem::exists(kModels)) GTEST_SKIP() << kModels << " is not here";

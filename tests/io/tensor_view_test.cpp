@@ -37,6 +37,12 @@ TEST(DType, EveryNameBelongsToItsOwnRow) {
   EXPECT_EQ(to_string(DType::kQ4_0), "Q4_0");
   EXPECT_EQ(to_string(DType::kQ6_K), "Q6_K");
   EXPECT_FALSE(is_block_type(DType::kBool));
+  for (const DType real : {DType::kF64, DType::kBF16, DType::kF8E5M2, DType::kQ4_0, DType::kQ6_K}) {
+    EXPECT_TRUE(is_real(real)) << to_string(real);
+  }
+  for (const DType other : {DType::kI64, DType::kI8, DType::kU64, DType::kU8, DType::kBool}) {
+    EXPECT_FALSE(is_real(other)) << to_string(other);
+  }
   EXPECT_TRUE(is_block_type(DType::kQ4_0));
 }
 

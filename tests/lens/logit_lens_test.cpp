@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/lm/tiny_models.h"
+#include "tests/support/max_difference.h"
 #include "weir/base/error.h"
 
 namespace weir {
@@ -13,10 +14,6 @@ using testing::some_tokens;
 
 // Float32 sums over tiles of the vocabulary in another order; values of up to about 30 nats.
 constexpr double kTolerance = 5e-5;
-
-double largest_difference(const at::Tensor& a, const at::Tensor& b) {
-  return (a - b).abs().max().item<double>();
-}
 
 LensOptions all_sites(const LanguageModel& lm) {
   LensOptions options;
@@ -55,7 +52,7 @@ void expect_naive(const LanguageModel& lm, const LensResult& lens,
   const at::Tensor naive = naive_log_probs(lm, lens, interventions);
   const at::Tensor output = output_log_probs(lm, lens.tokens, interventions);
   const at::Tensor p = naive.exp();
-  EXPECT_LT(largest_difference(lens.entropy, -(p * naive).nan_to_num(0).sum(-1)), kTolerance);
+  EXPECT_LT(max_difference(lens.entropy, -(p * naive).nan_to_num(0).sum(-1)), kTolerance);
   // Without the final norm some log-probabilities are in the hundreds; so is the divergence.
   const at::Tensor kl = (output.exp() * (output - naive)).sum(-1);
   EXPECT_LT(((lens.kl_to_final - kl).abs() / (1 + kl)).max().item<double>(), kTolerance);
@@ -74,7 +71,7 @@ void expect_naive(const LanguageModel& lm, const LensResult& lens,
   EXPECT_LT((lens.next_rank != rank).to(at::kFloat).mean().item<double>(), 0.01);  // near-ties
   const at::Tensor top = std::get<0>(naive.topk(lens.top_ids.size(2), -1));
   EXPECT_LT(((lens.top_log_probs - top).abs() / (1 + top.abs())).max().item<double>(), kTolerance);
-  EXPECT_LT(largest_difference(naive.gather(2, lens.top_ids), lens.top_log_probs.to(at::kDouble)) /
+  EXPECT_LT(max_difference(naive.gather(2, lens.top_ids), lens.top_log_probs.to(at::kDouble)) /
                 (1 + top.abs().max().item<double>()),
             kTolerance);
 }
@@ -98,10 +95,10 @@ TEST_P(Lens, LastPointIsTheModelsOwnOutput) {
   EXPECT_EQ(lens.points.front(), "blocks.0.hook_resid_pre");
   EXPECT_LT(lens.kl_to_final[-1].abs().max().item<double>(), 1e-5);
   const at::Tensor output = output_log_probs(lm, tokens);
-  EXPECT_LT(largest_difference(lens.entropy[-1], -(output.exp() * output).sum(-1)), kTolerance);
+  EXPECT_LT(max_difference(lens.entropy[-1], -(output.exp() * output).sum(-1)), kTolerance);
   const at::Tensor expected = lm.token_log_probs(left_pad({tokens}))[0];
-  EXPECT_LT(largest_difference(lens.next_log_prob[-1], expected), kTolerance);
-  EXPECT_LT(largest_difference(lens.output_log_prob, expected), kTolerance);
+  EXPECT_LT(max_difference(lens.next_log_prob[-1], expected), kTolerance);
+  EXPECT_LT(max_difference(lens.output_log_prob, expected), kTolerance);
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, Lens,
@@ -117,7 +114,7 @@ TEST(LogitLens, ReadsInForwardOrderWithoutRepeats) {
   EXPECT_EQ(lens.points[1], "blocks.0.hook_resid_mid");
   EXPECT_EQ(lens.points[2], "blocks.0.hook_resid_post");
   // What leaves a block enters the next one.
-  EXPECT_EQ(largest_difference(lens.entropy[2], lens.entropy[3]), 0);
+  EXPECT_EQ(max_difference(lens.entropy[2], lens.entropy[3]), 0);
 }
 
 TEST(LogitLens, WithoutFinalNormMeasuresAgainstTheRealOutput) {
@@ -127,7 +124,7 @@ TEST(LogitLens, WithoutFinalNormMeasuresAgainstTheRealOutput) {
   const auto tokens = some_tokens(6, lm.config().d_vocab);
   const LensResult raw = logit_lens(lm, tokens, options);
   EXPECT_GT(raw.kl_to_final[-1].max().item<double>(), 1e-3);
-  EXPECT_LT(largest_difference(raw.output_log_prob, logit_lens(lm, tokens).output_log_prob), 1e-6);
+  EXPECT_LT(max_difference(raw.output_log_prob, logit_lens(lm, tokens).output_log_prob), 1e-6);
 }
 
 TEST(LogitLens, HearsInterventions) {

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "tests/lm/default_model.h"
+#include "tests/support/default_model.h"
 #include "weir/lens/logit_lens.h"
 
 namespace weir {

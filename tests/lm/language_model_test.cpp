@@ -1,11 +1,14 @@
 #include "weir/lm/language_model.h"
 
 #include <cmath>
+#include <limits>
 
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include "tests/io/temporary_folder.h"
 #include "tests/lm/tiny_models.h"
+#include "tests/support/max_difference.h"
 #include "weir/base/error.h"
 #include "weir/tensor/convert.h"
 
@@ -21,10 +24,6 @@ at::Tensor expected_tensor(const std::string& model, const std::string& key) {
   return to_tensor(
       read_tensors(std::string(WEIR_GOLDEN_DIR) + "/models/" + model + "/expected.safetensors")
           .at(key));
-}
-
-double largest_difference(const at::Tensor& a, const at::Tensor& b) {
-  return (a - b).abs().max().item<double>();
 }
 
 class Goldens : public ::testing::TestWithParam<const char*> {};
@@ -44,7 +43,7 @@ TEST_P(Goldens, TokenLogProbsEqualLogSoftmaxOfLogits) {
     const at::Tensor expected = logits.slice(1, 0, -1).log_softmax(-1).gather(2, next).squeeze(2);
     const at::Tensor got = lm.token_log_probs(batch);
     // Tiled sums in another order; values up to about 30.
-    EXPECT_LT(largest_difference(got, expected * counts), 1e-5 * 4);
+    EXPECT_LT(max_difference(got, expected * counts), 1e-5 * 4);
   };
   const at::Tensor tokens = expected_tensor(GetParam(), "tokens");
   check({tokens, {}}, at::ones({1}));
@@ -69,8 +68,8 @@ TEST(LanguageModel, CacheSeesWhatInterventionsLeave) {
   options.cache->names = {"blocks.0.*"};
   const RunResult result = lm.run(left_pad({some_tokens(5, 97)}), options);
   EXPECT_EQ(result.cache["blocks.0.hook_mlp_out"].abs().max().item<double>(), 0);
-  EXPECT_EQ(largest_difference(result.cache["blocks.0.hook_resid_mid"],
-                               result.cache["blocks.0.hook_resid_post"]),
+  EXPECT_EQ(max_difference(result.cache["blocks.0.hook_resid_mid"],
+                           result.cache["blocks.0.hook_resid_post"]),
             0);
   EXPECT_FALSE(result.cache.contains("blocks.1.hook_resid_pre"));
 }
@@ -87,15 +86,14 @@ TEST(LanguageModel, StopsAfterTheLastLayerThatIsNeeded) {
   options.stop_when_cached = true;
   const RunResult stopped = lm.run(batch, options);
   EXPECT_FALSE(stopped.logits.defined());
-  EXPECT_EQ(largest_difference(whole.cache["blocks.0.attn.hook_z"],
-                               stopped.cache["blocks.0.attn.hook_z"]),
-            0);
+  EXPECT_EQ(
+      max_difference(whole.cache["blocks.0.attn.hook_z"], stopped.cache["blocks.0.attn.hook_z"]),
+      0);
   // It stopped before block 1: the residual is what enters it.
   options.cache->names = {"blocks.1.hook_resid_pre"};
   options.stop_when_cached = false;
   EXPECT_EQ(
-      largest_difference(stopped.residual, lm.run(batch, options).cache["blocks.1.hook_resid_pre"]),
-      0);
+      max_difference(stopped.residual, lm.run(batch, options).cache["blocks.1.hook_resid_pre"]), 0);
   options.cache->names = {"hook_embed"};
   options.stop_when_cached = true;
   EXPECT_EQ(lm.run(batch, options).cache.size(), 1u);
@@ -169,8 +167,8 @@ TEST(LanguageModel, TokenLogProbsHearInterventionsEverywhere) {
                                     .log_softmax(-1)
                                     .gather(2, batch.tokens.slice(1, 1).unsqueeze(2))
                                     .squeeze(2);
-    EXPECT_LT(largest_difference(lm.token_log_probs(batch, options), expected), 1e-5 * 4) << where;
-    EXPECT_GT(largest_difference(lm.token_log_probs(batch), expected), 1e-2) << where;
+    EXPECT_LT(max_difference(lm.token_log_probs(batch, options), expected), 1e-5 * 4) << where;
+    EXPECT_GT(max_difference(lm.token_log_probs(batch), expected), 1e-2) << where;
   }
 }
 
@@ -191,7 +189,7 @@ TEST(LanguageModel, FoldingKeepsLogProbabilities) {
     EXPECT_FALSE(folded.source().config.norm_folded);
     const TokenBatch batch = left_pad({some_tokens(9, plain.config().d_vocab)});
     // golden/README: processed log-probabilities are within 1e-5 of the plain ones in float64.
-    EXPECT_LT(largest_difference(plain.token_log_probs(batch), folded.token_log_probs(batch)), 1e-4)
+    EXPECT_LT(max_difference(plain.token_log_probs(batch), folded.token_log_probs(batch)), 1e-4)
         << name;
   }
 }
@@ -225,19 +223,41 @@ TEST(LanguageModel, WithoutATokenizerTakesIds) {
   }
 }
 
+TEST(LanguageModel, FindsATokenizerUnderOpenAisNames) {
+  const io::TemporaryFolder folder;
+  for (const char* name : {"config.json", "model.safetensors"}) {
+    std::filesystem::copy_file(std::string(WEIR_GOLDEN_DIR) + "/models/gpt2/" + name,
+                               folder / name);
+  }
+  folder.write("encoder.json", R"({"a": 0, "b": 1, "ab": 2})");
+  folder.write("vocab.bpe", "#version: 0.2\na b\n");
+  const LanguageModel lm = LanguageModel::load(folder.path());
+  ASSERT_TRUE(lm.has_tokenizer());
+  EXPECT_EQ(lm.encode("ab").tokens.item<int64_t>(), 2);
+}
+
 TEST(LanguageModel, EncodesTextsOfUnequalLength) {
   const LanguageModel lm = talking_model(small_tokenizer());
   const TokenBatch batch = lm.encode(std::vector<std::string>{"the cat sat on the mat", "the"});
   ASSERT_TRUE(batch.attention_mask.defined());
   const at::Tensor alone = lm.run(lm.encode("the")).logits[0][-1];
-  EXPECT_LT(largest_difference(lm.run(batch).logits[1][-1], alone), 1e-4);
+  EXPECT_LT(max_difference(lm.run(batch).logits[1][-1], alone), 1e-4);
   EXPECT_EQ(lm.token_text(lm.encode("the").tokens[0][0].item<int64_t>()), "the");
 }
 
 TEST(LanguageModel, RefusesIdsOutsideTheVocabulary) {
   const LanguageModel lm = golden_model("gpt2");
-  EXPECT_THROW(lm.run(left_pad({{5, 97}})), Error);
-  EXPECT_THROW(lm.token_log_probs(left_pad({{-1, 5}})), Error);
+  for (const int64_t bad : {int64_t{-1}, int64_t{97}, std::numeric_limits<int64_t>::max()}) {
+    try {
+      lm.run(left_pad({{5, bad}}));
+      FAIL() << bad;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+      EXPECT_NE(std::string(error.what()).find(std::to_string(bad)), std::string::npos);
+    }
+    EXPECT_THROW(lm.token_log_probs(left_pad({{bad, 5}})), Error);
+    EXPECT_THROW(lm.token_log_probs(left_pad({{5, bad}})), Error);
+  }
 }
 
 }  // namespace

@@ -86,6 +86,17 @@ TEST(Convert, RoundsToTheDtypeAskedFor) {
   EXPECT_EQ(io::read_json(folder / "out" / "config.json")["torch_dtype"], "bfloat16");
 }
 
+// transformers fills in the family's own ids where a config.json is silent: Phi-3's 32000.
+TEST(Convert, StatesThatAGgufNamesNoSpecialTokens) {
+  const io::TemporaryFolder folder;
+  save_hf(load_model(gguf("phi3")), folder / "out", at::kFloat);
+  const nlohmann::json config = io::read_json(folder / "out" / "config.json");
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
+    ASSERT_TRUE(config.contains(key)) << key;
+    EXPECT_TRUE(config[key].is_null()) << key;
+  }
+}
+
 TEST(Convert, MarksTheFileAsPyTorchs) {
   const io::TemporaryFolder folder;
   save_hf(load_model(golden_folder("qwen2")), folder / "out", at::kFloat);

@@ -1,7 +1,6 @@
 #include "tests/model/golden_model.h"
 
 #include <fstream>
-#include <limits>
 
 #include <ATen/ATen.h>
 
@@ -56,13 +55,6 @@ std::map<std::string, at::Tensor> read_all(const fs::path& path) {
     result[tensor.name] = to_tensor(tensor);
   }
   return result;
-}
-
-double max_difference(const at::Tensor& a, const at::Tensor& b) {
-  if (a.sizes() != b.sizes()) return std::numeric_limits<double>::infinity();
-  const at::Tensor x = a.detach().to(at::kDouble), y = b.detach().to(at::kDouble);
-  const at::Tensor difference = at::where(x == y, at::zeros_like(x), (x - y).abs());
-  return difference.nan_to_num(std::numeric_limits<double>::infinity()).max().item<double>();
 }
 
 CacheOptions only(std::vector<std::string> globs) {

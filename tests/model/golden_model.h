@@ -8,6 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "tests/support/max_difference.h"
 #include "weir/hooks/activation_cache.h"
 #include "weir/model/loader.h"
 #include "weir/model/transformer.h"
@@ -21,9 +22,6 @@ const std::vector<std::string>& golden_names();
 
 /// Tensors of a safetensors file by name.
 std::map<std::string, at::Tensor> read_all(const std::filesystem::path& path);
-
-/// Largest |a - b|; entries that are equal infinities count as 0, a NaN as infinity.
-double max_difference(const at::Tensor& a, const at::Tensor& b);
 
 /// A cache of these names alone.
 CacheOptions only(std::vector<std::string> globs);

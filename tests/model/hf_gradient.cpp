@@ -6,14 +6,11 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "tests/model/golden_model.h"
+#include "weir/base/ends_with.h"
 #include "weir/base/error.h"
 
 namespace weir {
 namespace {
-
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
 
 bool ends_with_any(const std::string& text, const std::vector<std::string>& ends) {
   for (const std::string& end : ends) {

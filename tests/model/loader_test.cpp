@@ -74,6 +74,18 @@ TEST(Loader, NamesAnOptionThatWouldChangeTheMaths) {
       {"llama_mha", "hidden_act", R"("relu2")", "relu2"},
       {"llama_mha", "quantization_config", R"({"quant_method": "awq"})", "quantization_config"},
       {"llama_mha", "num_local_experts", "8", "num_local_experts"},
+      {"llama_mha", "num_experts", "true", "num_experts"},
+      {"llama_mha", "embedding_multiplier", "12.0", "embedding_multiplier"},
+      {"llama_mha", "residual_multiplier", "0.22", "expected 1"},
+      {"llama_mha", "attention_multiplier", "0.25", "expected no such key"},
+      {"llama_mha", "logits_scaling", R"("8")", "logits_scaling"},
+      {"llama_mha", "is_causal", "false", "is_causal"},
+      {"llama_mha", "attn_logit_softcapping", "50", "attn_logit_softcapping"},
+      {"llama_mha", "use_sliding_window", "true", "use_sliding_window"},
+      {"llama_mha", "layer_types", R"(["full_attention", "sliding_attention"])", "layer_types"},
+      {"llama_mha", "no_rope_layers", "[1, 0]", "no_rope_layers"},
+      {"gptj", "scale_attn_weights", "false", "scale_attn_weights"},
+      {"opt", "is_encoder_decoder", "true", "is_encoder_decoder"},
       {"llama_mha", "rope_parameters", R"({"rope_type": "mrope"})", "mrope"},
       {"llama_mha", "rope_parameters", R"({"rope_type": "default", "mrope_section": [1]})",
        "mrope_section"},
@@ -93,6 +105,17 @@ TEST(Loader, NamesAnOptionThatWouldChangeTheMaths) {
     config[option.key] = json::parse(option.value);
     expect_refused(config, tensors_of(option.model), ErrorCode::kUnsupported, {option.named});
   }
+}
+
+TEST(Loader, TakesOptionsThatChangeNothing) {
+  json config = config_of("llama_mha");
+  config.update(json::parse(R"({"num_local_experts": 1, "num_experts": 0, "clip_qkv": null,
+    "residual_multiplier": 1.0, "logits_scaling": 1, "use_sliding_window": false,
+    "is_causal": true, "layer_types": ["full_attention", "full_attention"],
+    "attn_logit_softcapping": null, "no_rope_layers": [1, 1], "rope_interleaved": false,
+    "a_key_of_next_year": 7})"));
+  const Outcome outcome = load(config, tensors_of("llama_mha"));
+  EXPECT_FALSE(outcome.code.has_value()) << outcome.message;
 }
 
 TEST(Loader, ListsTheKnownRopeTypes) {

@@ -6,9 +6,11 @@
 #include "weir/model/process.h"
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "tests/model/golden_model.h"
+#include "weir/base/ends_with.h"
 #include "weir/hooks/activation_cache.h"
 
 namespace weir {
@@ -24,10 +26,6 @@ at::Tensor logits_of(const LoadedModel& model, const at::Tensor& tokens,
   input.tokens = tokens;
   input.hooks = hooks;
   return Transformer(model.config, model.weights).forward(input).logits;
-}
-
-bool ends_with(const std::string& text, std::string_view end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
 // TransformerLens stores Gemma's gains as 1 + w and its embedding times sqrt(d_model), and holds
@@ -63,11 +61,14 @@ class Processed : public testing::TestWithParam<std::string> {
 };
 
 TEST_P(Processed, ParametersMatchTransformerLens) {
+  double largest = 0;
   for (const auto& [name, reference] : read("tl_weights_processed.safetensors")) {
-    EXPECT_LT(max_difference(as_transformer_lens(model_, name, reference), reference),
-              kParameterTolerance)
-        << name;
+    const double difference =
+        max_difference(as_transformer_lens(model_, name, reference), reference);
+    EXPECT_LT(difference, kParameterTolerance) << name;
+    largest = std::max(largest, difference);
   }
+  RecordProperty("largest_difference", fmt::format("{:.1e}", largest));
 }
 
 TEST_P(Processed, ActivationsMatchTransformerLens) {
@@ -76,11 +77,15 @@ TEST_P(Processed, ActivationsMatchTransformerLens) {
   ActivationCache cache(only({"*"}));
   cache.attach(hooks);
   const at::Tensor logits = logits_of(model_, reference.at("tokens"), &hooks);
-  EXPECT_LT(max_difference(logits, reference.at("logits")), kActivationTolerance);
+  double largest = max_difference(logits, reference.at("logits"));
+  EXPECT_LT(largest, kActivationTolerance);
   for (const auto& [name, expected] : reference) {
     if (name == "tokens" || name == "logits") continue;
-    EXPECT_LT(max_difference(cache[name], expected), kActivationTolerance) << name;
+    const double difference = max_difference(cache[name], expected);
+    EXPECT_LT(difference, kActivationTolerance) << name;
+    largest = std::max(largest, difference);
   }
+  RecordProperty("largest_difference", fmt::format("{:.1e}", largest));
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Processed,
@@ -95,7 +100,9 @@ TEST_P(EveryFamily, KeepsItsLogProbabilities) {
       read_all(golden_folder(GetParam()) / "expected.safetensors").at("tokens");
   const at::Tensor before = logits_of(model, tokens).log_softmax(-1);
   const at::Tensor after = logits_of(process_weights(model), tokens).log_softmax(-1);
-  EXPECT_LT(max_difference(before, after), kLogProbTolerance);
+  const double difference = max_difference(before, after);
+  RecordProperty("largest_difference", fmt::format("{:.1e}", difference));
+  EXPECT_LT(difference, kLogProbTolerance);
 }
 
 TEST_P(EveryFamily, LeavesTheGivenModelAsItIs) {

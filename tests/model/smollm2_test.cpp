@@ -5,13 +5,13 @@
 // Tolerances: the reference differs from its own float64 run by 4.6e-5 in the logits (which reach
 // 17); 5e-4 leaves a factor of ten for another order of summation in 30 layers.
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "tests/model/golden_model.h"
-#include "weir/base/paths.h"
+#include "tests/support/default_model.h"
 #include "weir/hooks/activation_cache.h"
-#include "weir/io/json.h"
 
 namespace weir {
 namespace {
@@ -20,32 +20,23 @@ constexpr double kLogitTolerance = 5e-4;
 
 namespace fs = std::filesystem;
 
-std::optional<fs::path> find_model() {
-  const fs::path folder = home_directory() / "models" / "smollm2-135m";
-  if (!fs::is_directory(folder)) return std::nullopt;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().extension() == ".gguf") return entry.path();
-  }
-  return std::nullopt;
-}
-
 fs::path golden() { return fs::path(WEIR_GOLDEN_DIR) / "smollm2-135m"; }
 
-class SmolLM2 : public testing::Test {
+class SmolLM2 : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    const std::optional<fs::path> path = find_model();
+    const std::optional<fs::path> path = testing::default_model();
     if (!path) return;
     const LoadedModel loaded = load_model(*path);
     model_ = std::make_unique<Transformer>(loaded.config, loaded.weights);
-    expected_ = io::read_json(golden() / "expected.json");
+    expected_ = testing::default_model_golden();
   }
   static void TearDownTestSuite() { model_.reset(); }
 
   void SetUp() override {
     if (model_ == nullptr) {
-      GTEST_SKIP() << "no model in " << home_directory() / "models" / "smollm2-135m"
-                   << "; get it by: weir models pull smollm2-135m";
+      GTEST_SKIP()
+          << "the default model is not in the store; get it by: weir models pull smollm2-135m";
     }
   }
 
@@ -85,7 +76,7 @@ TEST_F(SmolLM2, ResidualStreamAndLogitsMatchTheReference) {
   EXPECT_LT(max_difference(cache["unembed.hook_in"][0][-1], tensors.at("final_norm_last")),
             kLogitTolerance);
   const double difference = max_difference(last_logits, tensors.at("logits_last"));
-  RecordProperty("logit_difference", std::to_string(difference));
+  RecordProperty("logit_difference", fmt::format("{:.1e}", difference));
   EXPECT_LT(difference, kLogitTolerance);
 }
 
@@ -169,7 +160,7 @@ TEST_F(SmolLM2, PerplexityOfWikitextMatches) {
   const at::Tensor ids = tokens(reference["ids"]);
   const at::Tensor all = logits(ids).unsqueeze(0).to(at::kDouble);
   const double loss = next_token_loss(all, ids).item<double>();
-  RecordProperty("mean_nll", std::to_string(loss));
+  RecordProperty("mean_nll", fmt::format("{:.6f}", loss));
   EXPECT_NEAR(loss, reference["mean_nll_nats"].get<double>(), 1e-5);
 }
 

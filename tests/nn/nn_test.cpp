@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/max_difference.h"
 #include "weir/base/error.h"
 #include "weir/nn/activation.h"
 #include "weir/nn/attention.h"
@@ -14,10 +15,6 @@
 
 namespace weir {
 namespace {
-
-double max_difference(const at::Tensor& a, const at::Tensor& b) {
-  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
-}
 
 TEST(Activation, FollowsItsFormulaUnderEveryName) {
   const double root = std::sqrt(2 / std::acos(-1.0));
@@ -189,7 +186,6 @@ TEST(KvCache, GrowsAndKeepsWhatItHas) {
     cache.advance(3);
   }
   EXPECT_EQ(cache.length(), 150);
-  EXPECT_GE(cache.n_bytes(), 2 * 2 * 2 * 150 * 4 * 4);
 }
 
 TEST(KvCache, SelectsRowsAndForgetsTheEnd) {
@@ -197,9 +193,7 @@ TEST(KvCache, SelectsRowsAndForgetsTheEnd) {
   const at::Tensor k = at::randn({3, 4, 1, 2});
   cache.append(0, k, k);
   cache.advance(4);
-  cache.attention_mask = at::ones({3, 4}, at::kBool);
   KvCache picked = cache.select(at::tensor({2, 0}));
-  EXPECT_EQ(picked.attention_mask.size(0), 2);
   picked.truncate(2);
   const at::Tensor next = at::randn({2, 1, 1, 2});
   const at::Tensor expected =

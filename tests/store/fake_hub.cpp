@@ -4,17 +4,10 @@
 #include <nlohmann/json.hpp>
 #include <openssl/sha.h>
 
+#include "weir/base/ends_with.h"
 #include "weir/io/sha256.h"
 
 namespace weir::store {
-namespace {
-
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
-}  // namespace
-
 std::string git_hash_of(const std::string& bytes) {
   std::string text = "blob " + std::to_string(bytes.size());
   text.push_back('\0');

@@ -21,14 +21,14 @@ std::vector<std::string> chosen(const std::string& model, const std::vector<std:
 }
 
 TEST(FileChoice, TakesDescriptionTokenizerAndSafetensors) {
-  EXPECT_THAT(
-      chosen("o/m", {".gitattributes", "README.md", "config.json", "generation_config.json",
-                     "merges.txt", "model.safetensors", "onnx/model.onnx", "pytorch_model.bin",
-                     "tf_model.h5", "tokenizer.json", "tokenizer_config.json", "vocab.json",
-                     "special_tokens_map.json", "chat_template.jinja", "training_args.bin"}),
-      ElementsAre("config.json", "generation_config.json", "merges.txt", "tokenizer.json",
-                  "tokenizer_config.json", "vocab.json", "special_tokens_map.json",
-                  "chat_template.jinja", "model.safetensors"));
+  EXPECT_THAT(chosen("o/m", {".gitattributes", "README.md", "config.json", "generation_config.json",
+                             "merges.txt", "model.safetensors", "onnx/model.onnx",
+                             "pytorch_model.bin", "tf_model.h5", "tokenizer.json",
+                             "tokenizer_config.json", "vocab.json", "special_tokens_map.json",
+                             "chat_template.jinja", "chat_template.json", "training_args.bin"}),
+              ElementsAre("config.json", "generation_config.json", "merges.txt", "tokenizer.json",
+                          "tokenizer_config.json", "vocab.json", "special_tokens_map.json",
+                          "chat_template.jinja", "model.safetensors"));
 }
 
 TEST(FileChoice, TakesShardsWithTheirIndexAndNoOtherForm) {

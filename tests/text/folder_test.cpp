@@ -1,6 +1,7 @@
 #include "tests/io/corruption.h"
 #include "tests/io/temporary_folder.h"
 #include "tests/text/golden_cases.h"
+#include "weir/io/json.h"
 
 namespace weir {
 namespace {
@@ -86,6 +87,26 @@ TEST(TokenizerFolder, GenerationConfigNamesTheEnds) {
   EXPECT_EQ(tokenizer.special().end_of_generation, (std::vector<int64_t>{1, 4}));
   EXPECT_EQ(tokenizer.special().eos, 1);
   EXPECT_EQ(tokenizer.special().bos, 0);
+}
+
+TEST(TokenizerFolder, EveryEndOfGenerationAndTheOtherSettingsAreSaved) {
+  const TemporaryFolder folder;
+  with_file("generation_config.json", R"({"eos_token_id": [1, 4], "temperature": 0.6})")
+      .save(folder.path());
+  EXPECT_EQ(Tokenizer::from_folder(folder.path()).special().end_of_generation,
+            (std::vector<int64_t>{1, 4}));
+  const nlohmann::json saved = io::read_json(folder / "generation_config.json");
+  EXPECT_EQ(saved, nlohmann::json::parse(R"({"eos_token_id": [1, 4], "temperature": 0.6})"));
+}
+
+TEST(TokenizerFolder, OpenAisNamesOfVocabularyAndMergesAreFound) {
+  const TemporaryFolder folder;
+  EXPECT_FALSE(Tokenizer::is_in_folder(folder.path()));
+  folder.write("encoder.json", R"({"a": 0, "b": 1, "ab": 2})");
+  EXPECT_FALSE(Tokenizer::is_in_folder(folder.path()));
+  folder.write("vocab.bpe", "#version: 0.2\na b\n");
+  EXPECT_TRUE(Tokenizer::is_in_folder(folder.path()));
+  EXPECT_EQ(Tokenizer::from_folder(folder.path()).encode("ab").ids, (std::vector<int64_t>{2}));
 }
 
 TEST(TokenizerFolder, TemplateFileWinsOverTheConfig) {

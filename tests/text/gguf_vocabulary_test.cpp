@@ -1,8 +1,8 @@
 #include "tests/io/corruption.h"
+#include "tests/support/default_model.h"
 #include "tests/text/gguf_builder.h"
 #include "tests/text/golden_cases.h"
 #include "tests/text/gpt2_folder.h"
-#include "weir/base/paths.h"
 #include "weir/text/sentencepiece.h"
 
 namespace weir {
@@ -81,17 +81,11 @@ TEST(GgufVocabulary, LlamaKindMatchesTheVectors) {
 }
 
 TEST(GgufVocabulary, DefaultModelMatchesTheReference) {
-  const auto folder = home_directory() / "models" / "smollm2-135m";
-  std::filesystem::path path;
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() == ".gguf") path = entry.path();
-  }
-  if (path.empty()) GTEST_SKIP() << "weir models pull smollm2-135m gets the model";
-  const Tokenizer tokenizer = Tokenizer::from_gguf(io::read_gguf(path));
+  const auto path = testing::default_model();
+  if (!path) GTEST_SKIP() << "weir models pull smollm2-135m gets the model";
+  const Tokenizer tokenizer = Tokenizer::from_gguf(io::read_gguf(*path));
   expect_cases(tokenizer, golden_file("cases/smollm2.json"));
-  const nlohmann::json golden =
-      io::read_json(std::filesystem::path(WEIR_GOLDEN_DIR) / "smollm2-135m/expected.json");
+  const nlohmann::json golden = testing::default_model_golden();
   for (const auto& prompt : golden["prompts"]) {
     EXPECT_EQ(tokenizer.encode(prompt["text"].get<std::string>()).ids,
               prompt["ids"].get<std::vector<int64_t>>());
@@ -114,6 +108,14 @@ TEST(GgufVocabulary, SpecialTokensAndRulesComeFromTheFile) {
   EXPECT_EQ(tokenizer.special().end_of_generation, (std::vector<int64_t>{1, 2}));
   EXPECT_EQ(tokenizer.chat_template(), "{{ bos_token }}");
   EXPECT_EQ(tokenizer.decode({0, 3, 9, 1}, true), "a b");
+}
+
+TEST(GgufVocabulary, EveryEndOfGenerationSurvivesSaving) {
+  const Tokenizer tokenizer = Tokenizer::from_gguf(small_byte_level("gpt-2").file());
+  const io::TemporaryFolder folder;
+  tokenizer.save(folder.path());
+  EXPECT_EQ(Tokenizer::from_folder(folder.path()).special().end_of_generation,
+            (std::vector<int64_t>{1, 2}));
 }
 
 TEST(GgufVocabulary, EveryPreTokenizerIsAccepted) {

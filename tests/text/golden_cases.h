@@ -20,7 +20,7 @@ inline std::filesystem::path golden_file(const std::string& name) {
 
 /// Data that may not be kept in the repository; absent in most checkouts.
 inline std::filesystem::path shared_file(const std::string& name) {
-  return std::filesystem::path(WEIR_SHARED_DATA_DIR) / name;
+  return std::filesystem::path(WEIR_TEST_DATA) / name;
 }
 
 inline std::string read_text(const std::filesystem::path& path) {

@@ -74,12 +74,6 @@ bool ActivationCache::contains(std::string_view name) const {
 
 std::vector<std::string> ActivationCache::names() const { return order_; }
 
-int64_t ActivationCache::n_bytes() const {
-  int64_t total = 0;
-  for (const auto& [name, tensor] : tensors_) total += static_cast<int64_t>(tensor.nbytes());
-  return total;
-}
-
 void ActivationCache::clear() {
   tensors_.clear();
   order_.clear();

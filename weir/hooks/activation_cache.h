@@ -36,7 +36,6 @@ class ActivationCache {
   bool contains(std::string_view name) const;
   std::vector<std::string> names() const;  ///< Forward order.
   size_t size() const { return order_.size(); }
-  int64_t n_bytes() const;
   void clear();
 
   /// d metric / d activation for every cached activation; `metric` is a scalar computed from this

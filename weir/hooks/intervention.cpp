@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 #include <nlohmann/json.hpp>
 
+#include "weir/base/ends_with.h"
 #include "weir/base/error.h"
 #include "weir/tensor/convert.h"
 
@@ -19,10 +20,6 @@ struct Axes {
   int64_t head;      // -1: none
   bool has_rows;  // False for q_norm and k_norm, which see rows, positions and heads as one axis.
 };
-
-bool ends_with(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
 
 Axes axes_of(std::string_view name, int64_t n_dims) {
   if (ends_with(name, "hook_pattern") || ends_with(name, "hook_attn_scores")) return {2, 1, true};
@@ -133,14 +130,18 @@ at::Tensor apply(const Intervention& intervention, const at::Tensor& activation,
   return result;
 }
 
+Intervention::File file_from_json(const json& value) {
+  require(value.contains("file") && value.contains("key"),
+          "intervention: a value object needs \"file\" and \"key\"");
+  return {value.at("file").get<std::string>(), value.at("key").get<std::string>()};
+}
+
 at::Tensor value_from_json(const json& value, const std::string& folder) {
   if (value.is_number()) return at::scalar_tensor(value.get<double>());
   if (value.is_object()) {
-    require(value.contains("file") && value.contains("key"),
-            "intervention: a value object needs \"file\" and \"key\"");
-    const std::filesystem::path file = value.at("file").get<std::string>();
-    const auto path = file.is_absolute() ? file : std::filesystem::path(folder) / file;
-    return to_tensor(read_tensors(path.string()).at(value.at("key").get<std::string>()));
+    const Intervention::File from = file_from_json(value);
+    const auto path = std::filesystem::path(folder) / from.file;  // An absolute one stays itself.
+    return to_tensor(read_tensors(path.string()).at(from.key));
   }
   require(value.is_array() && !value.empty(),
           "intervention: expected \"value\" to be a number, a list or {{file, key}}");
@@ -193,14 +194,16 @@ Intervention one_from_json(const json& object, const std::string& folder) {
   result.rows = index_list(object, "rows");
   const std::string op = object.value("op", "replace");
   bool known = false;
-  for (const auto& [value, name] : kOps) {
+  for (const auto& [operation, name] : kOps) {
     if (op == name) {
-      result.op = value;
+      result.op = operation;
       known = true;
     }
   }
   require(known, "intervention: op must be replace, add, scale or project, got '{}'", op);
-  result.value = value_from_json(object.at("value"), folder);
+  const json& value = object.at("value");
+  result.value = value_from_json(value, folder);
+  if (value.is_object()) result.value_file = file_from_json(value);
   return result;
 }
 
@@ -241,7 +244,12 @@ json interventions_to_json(const std::vector<Intervention>& interventions) {
     if (intervention.positions) object["positions"] = *intervention.positions;
     if (intervention.heads) object["heads"] = *intervention.heads;
     if (intervention.rows) object["rows"] = *intervention.rows;
-    object["value"] = value_to_json(intervention.value.to(at::kDouble));
+    if (intervention.value_file) {
+      object["value"] = {{"file", intervention.value_file->file},
+                         {"key", intervention.value_file->key}};
+    } else {
+      object["value"] = value_to_json(intervention.value.to(at::kDouble));
+    }
     list.push_back(std::move(object));
   }
   return list;

@@ -33,6 +33,12 @@ struct Intervention {
   std::optional<std::vector<int64_t>> rows;   ///< Batch rows.
   Op op = Op::kReplace;
   at::Tensor value;  ///< Broadcast against the selected slice [rows, positions, (heads,) ...].
+  /// Where `value` was read from, as the JSON spells it; then JSON names the file again instead of
+  /// spelling out the tensor. Whoever changes `value` resets it.
+  struct File {
+    std::string file, key;
+  };
+  std::optional<File> value_file;
 };
 
 /// Attaches the interventions, in order, for as long as the returned guards live.
@@ -44,6 +50,7 @@ std::vector<std::unique_ptr<ScopedHook>> attach(Hooks& hooks,
 /// From JSON (one object or a list); relative files are found beside `folder`.
 std::vector<Intervention> interventions_from_json(const nlohmann::json& json,
                                                   const std::string& folder = ".");
+/// The same as JSON. Files keep the names they were read by, relative to the same folder.
 nlohmann::json interventions_to_json(const std::vector<Intervention>& interventions);
 
 }  // namespace weir

@@ -331,9 +331,6 @@ bool GgufFile::get_bool(std::string_view key) const {
 std::vector<std::string_view> GgufFile::get_string_array(std::string_view key) const {
   return required(find_string_array(key), *file_, key);
 }
-std::vector<float> GgufFile::get_float_array(std::string_view key) const {
-  return required(find_float_array(key), *file_, key);
-}
 std::vector<int64_t> GgufFile::get_int_array(std::string_view key) const {
   return required(find_int_array(key), *file_, key);
 }

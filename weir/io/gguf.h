@@ -49,7 +49,6 @@ class GgufFile {
   double get_double(std::string_view key) const;
   bool get_bool(std::string_view key) const;
   std::vector<std::string_view> get_string_array(std::string_view key) const;
-  std::vector<float> get_float_array(std::string_view key) const;
   std::vector<int64_t> get_int_array(std::string_view key) const;
 
  private:

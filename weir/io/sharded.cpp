@@ -61,9 +61,13 @@ void check_total(const json& index, const TensorMap& map) {
 }  // namespace
 
 TensorMap read_sharded(const std::filesystem::path& index_path, const ShardReader& read_shard) {
+  return join_shards(read_json(index_path), index_path, read_shard);
+}
+
+TensorMap join_shards(const json& index, const std::filesystem::path& index_path,
+                      const ShardReader& read_shard) {
   TensorMap result;
   result.source = index_path.string();
-  const json index = read_json(index_path);
   for (auto& [shard, names] : shards_of(index, result.source)) {
     TensorMap part = read_shard(index_path.parent_path() / shard);
     for (TensorView& tensor : part.tensors) {

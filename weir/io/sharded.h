@@ -3,6 +3,8 @@
 #include <filesystem>
 #include <functional>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include "weir/io/tensor_view.h"
 
 namespace weir::io {
@@ -15,5 +17,8 @@ using ShardReader = std::function<TensorMap(const std::filesystem::path& shard)>
 /// shard's name leads out of the folder; kNotFound when a shard is missing. A differing
 /// "total_size" is only logged: published indexes are often stale there.
 TensorMap read_sharded(const std::filesystem::path& index_path, const ShardReader& read_shard);
+/// The same with an index that is already parsed; `index_path` says where it came from.
+TensorMap join_shards(const nlohmann::json& index, const std::filesystem::path& index_path,
+                      const ShardReader& read_shard);
 
 }  // namespace weir::io

@@ -38,6 +38,8 @@ const DTypeRow& row(DType dtype) { return kDTypes[static_cast<size_t>(dtype)]; }
 
 std::string_view to_string(DType dtype) { return row(dtype).name; }
 bool is_block_type(DType dtype) { return row(dtype).block_elements > 1; }
+// The enumeration starts with the real types and ends with the blocks.
+bool is_real(DType dtype) { return dtype <= DType::kF8E5M2 || is_block_type(dtype); }
 int64_t block_elements(DType dtype) { return row(dtype).block_elements; }
 int64_t block_bytes(DType dtype) { return row(dtype).block_bytes; }
 

@@ -43,6 +43,8 @@ enum class DType {
 /// "F32", "BF16", "I64", "BOOL", "Q4_1", ...: the spelling of safetensors and GGUF.
 std::string_view to_string(DType dtype);
 bool is_block_type(DType dtype);
+/// Floating point or a block type: neither integers nor booleans.
+bool is_real(DType dtype);
 /// Elements in one block; 1 for plain types.
 int64_t block_elements(DType dtype);
 /// Bytes of one block; of one element for plain types.

@@ -14,6 +14,19 @@ constexpr uint16_t kVersionWithZip64 = 45;
 constexpr uint16_t kPaddingField = 0x5757;
 constexpr uint32_t kNoTime = 0x00210000;  // 1980-01-01, so that equal content gives equal files.
 
+// What the local and the central header of an entry have in common; the sizes stand in zip64
+// fields.
+void store_shared_fields(std::string* header, const ZipEntry& entry) {
+  store<uint16_t>(header, kVersionWithZip64);
+  store<uint16_t>(header, 0);
+  store<uint16_t>(header, kStored);
+  store<uint32_t>(header, kNoTime);
+  store<uint32_t>(header, entry.crc);
+  store<uint32_t>(header, kInZip64);
+  store<uint32_t>(header, kInZip64);
+  store<uint16_t>(header, static_cast<uint16_t>(entry.name.size()));
+}
+
 // Local extra: the sizes, then a padding field that brings the data to the alignment.
 std::string local_header(const ZipEntry& entry) {
   std::string extra;
@@ -29,14 +42,7 @@ std::string local_header(const ZipEntry& entry) {
 
   std::string header;
   store<uint32_t>(&header, kLocalSignature);
-  store<uint16_t>(&header, kVersionWithZip64);
-  store<uint16_t>(&header, 0);
-  store<uint16_t>(&header, kStored);
-  store<uint32_t>(&header, kNoTime);
-  store<uint32_t>(&header, entry.crc);
-  store<uint32_t>(&header, kInZip64);
-  store<uint32_t>(&header, kInZip64);
-  store<uint16_t>(&header, static_cast<uint16_t>(entry.name.size()));
+  store_shared_fields(&header, entry);
   store<uint16_t>(&header, static_cast<uint16_t>(extra.size()));
   return header + entry.name + extra;
 }
@@ -45,14 +51,7 @@ std::string central_header(const ZipEntry& entry) {
   std::string header;
   store<uint32_t>(&header, kCentralSignature);
   store<uint16_t>(&header, kVersionWithZip64);
-  store<uint16_t>(&header, kVersionWithZip64);
-  store<uint16_t>(&header, 0);
-  store<uint16_t>(&header, kStored);
-  store<uint32_t>(&header, kNoTime);
-  store<uint32_t>(&header, entry.crc);
-  store<uint32_t>(&header, kInZip64);
-  store<uint32_t>(&header, kInZip64);
-  store<uint16_t>(&header, static_cast<uint16_t>(entry.name.size()));
+  store_shared_fields(&header, entry);
   store<uint16_t>(&header, 28);
   header.append(10, '\0');  // Comment, disk, attributes.
   store<uint32_t>(&header, kInZip64);

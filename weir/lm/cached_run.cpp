@@ -57,7 +57,7 @@ at::Tensor CachedRun::step(const std::vector<int64_t>& tokens, const std::vector
       at::tensor(tokens, at::kLong).view({static_cast<int64_t>(tokens.size()), 1}).to(device_);
   if (depends_on_length_) tokens_ = at::cat({tokens_, newest}, 1);
   append_mask(is_real);
-  if (depends_on_length_ && !same_frequencies(length, length + 1)) {
+  if (!transformer_.can_extend_cache(length, length + 1)) {
     cache_.truncate(0);
     return run(tokens_);
   }
@@ -101,16 +101,8 @@ at::Tensor CachedRun::run(const at::Tensor& tokens) {
 // With interventions a prompt runs at once: a value may name all its positions.
 int64_t CachedRun::prefill_piece(int64_t n_positions) const {
   if (hooks_ != nullptr || n_positions <= kPrefillPiece) return n_positions;
-  if (depends_on_length_ && !same_frequencies(kPrefillPiece, n_positions)) return n_positions;
+  if (!transformer_.can_extend_cache(kPrefillPiece, n_positions)) return n_positions;
   return kPrefillPiece;
-}
-
-bool CachedRun::same_frequencies(int64_t length, int64_t other_length) const {
-  const ModelConfig& config = transformer_.config();
-  const auto same = [&](const RotaryConfig& rotary) {
-    return rotary_frequencies(rotary, length) == rotary_frequencies(rotary, other_length);
-  };
-  return same(config.rotary) && (!config.rotary_local || same(*config.rotary_local));
 }
 
 }  // namespace weir

@@ -34,7 +34,6 @@ class CachedRun {
   at::Tensor run(const at::Tensor& tokens);
   void append_mask(const std::vector<bool>& is_real);
   int64_t prefill_piece(int64_t n_positions) const;
-  bool same_frequencies(int64_t length, int64_t other_length) const;
 
   const Transformer& transformer_;
   const Weights& weights_;

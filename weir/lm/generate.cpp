@@ -73,7 +73,6 @@ class BatchGeneration {
   void run(const Weights& weights, GenerateResult& result) {
     const Clock::time_point start = Clock::now();
     const TokenBatch batch = left_pad(prefixes_);
-    check_tokens(batch.tokens, lm_.config().d_vocab);
     CachedRun cached(lm_.transformer(), weights, lm_.device(), options_.interventions, batch);
     at::Tensor logits = cached.prefill();
     if (prefixes_.size() < rows_.size()) {

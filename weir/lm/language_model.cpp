@@ -100,7 +100,7 @@ std::string LanguageModel::token_text(int64_t id) const {
 }
 
 RunResult LanguageModel::run(const TokenBatch& batch, const RunOptions& options) const {
-  check_tokens(batch.tokens, config().d_vocab);
+  check_shape(batch);
   const Weights& weights = options.weights != nullptr ? *options.weights : transformer_.weights();
   ForwardInput input = input_of(batch, device_);
   input.logits = options.logits;
@@ -132,7 +132,7 @@ RunResult LanguageModel::run(const TokenBatch& batch, const RunOptions& options)
 at::Tensor LanguageModel::token_log_probs(const TokenBatch& batch,
                                           const RunOptions& options) const {
   const at::NoGradGuard no_grad;
-  check_tokens(batch.tokens, config().d_vocab);
+  check_shape(batch);
   const int64_t n_rows = batch.tokens.size(0), n = batch.tokens.size(1) - 1;
   if (n == 0) return at::zeros({n_rows, 0});
   const at::Tensor targets = batch.tokens.slice(1, 1).to(device_);

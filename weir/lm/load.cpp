@@ -18,11 +18,8 @@ TokenizerHandle later(std::function<Tokenizer()> make) {
 }
 
 TokenizerHandle tokenizer_of_folder(const fs::path& folder) {
-  for (const char* name : {"tokenizer.json", "tokenizer.model", "vocab.json"}) {
-    if (fs::exists(folder / name))
-      return later([folder] { return Tokenizer::from_folder(folder); });
-  }
-  return nullptr;
+  if (!Tokenizer::is_in_folder(folder)) return nullptr;
+  return later([folder] { return Tokenizer::from_folder(folder); });
 }
 
 TokenizerHandle tokenizer_of_gguf(const fs::path& path) {
@@ -81,6 +78,7 @@ std::string weights_hash(const fs::path& path) {
 }  // namespace
 
 Tokenizer load_tokenizer(const fs::path& model) {
+  if (fs::is_directory(model)) return Tokenizer::from_folder(model);  // Says what it looked for.
   const bool is_llama2c = model.extension() == ".bin";
   const int64_t n_vocab = is_llama2c ? io::read_llama2c(model).config.vocab_size : 0;
   const TokenizerHandle tokenizer = find_tokenizer(model, n_vocab);

@@ -15,8 +15,8 @@ struct TokenBatch {
 
 TokenBatch left_pad(const std::vector<std::vector<int64_t>>& rows, int64_t pad_id = 0);
 
-/// kInvalidArgument unless tokens are int64 [B, T], neither empty, and every id lies in
-/// [0, n_vocab).
-void check_tokens(const at::Tensor& tokens, int64_t n_vocab);
+/// kInvalidArgument unless the tokens are int64 [B, T], neither empty. Their values are checked by
+/// the forward that reads them.
+void check_shape(const TokenBatch& batch);
 
 }  // namespace weir

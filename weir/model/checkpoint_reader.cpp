@@ -9,26 +9,6 @@
 #include "weir/tensor/convert.h"
 
 namespace weir {
-namespace {
-
-bool is_real(io::DType dtype) {
-  switch (dtype) {
-    case io::DType::kI64:
-    case io::DType::kI32:
-    case io::DType::kI16:
-    case io::DType::kI8:
-    case io::DType::kU64:
-    case io::DType::kU32:
-    case io::DType::kU16:
-    case io::DType::kU8:
-    case io::DType::kBool:
-      return false;
-    default:
-      return true;
-  }
-}
-
-}  // namespace
 
 CheckpointReader::CheckpointReader(const io::TensorMap& tensors) : tensors_(tensors) {
   for (const io::TensorView& tensor : tensors.tensors) by_name_[tensor.name] = &tensor;
@@ -62,7 +42,7 @@ const io::TensorView& CheckpointReader::take(const std::string& name,
     fail(ErrorCode::kCorruptData, "{}: tensor '{}' has shape {}, config.json asks for {}",
          tensors_.source, tensor->name, io::shape_text(tensor->shape), io::shape_text(shape));
   }
-  if (!is_real(tensor->dtype)) {
+  if (!io::is_real(tensor->dtype)) {
     fail(ErrorCode::kUnsupported,
          "{}: tensor '{}' holds {}, expected floating point or a GGUF block type", tensors_.source,
          tensor->name, io::to_string(tensor->dtype));

@@ -30,8 +30,7 @@ struct ModelConfig {
   bool pre_norm = true;         ///< false: x = ln1(x + attn), x = ln2(x + mlp) (OPT-350m).
   bool parallel_block = false;  ///< x + attn(ln1 x) + mlp(ln2 x); without ln2 the MLP reads ln1 x.
   bool embed_norm = false;      ///< LayerNorm right after the embedding (BLOOM).
-  bool final_norm = true;
-  bool norm_folded = false;  ///< Gains and biases are folded into the weights that read them.
+  bool norm_folded = false;     ///< Gains and biases are folded into the weights that read them.
 
   PositionKind position = PositionKind::kNone;
   RotaryConfig rotary;
@@ -51,7 +50,7 @@ struct ModelConfig {
   double embed_scale = 1;  ///< Multiplies the token embedding (Gemma: sqrt(d_model)).
   bool tied = false;       ///< W_U is W_E transposed, one storage.
 
-  std::optional<int64_t> bos, eos, pad;
+  std::optional<int64_t> bos, eos;
 
   int64_t window(int64_t layer) const { return layer_window.empty() ? 0 : layer_window[layer]; }
   bool has_rotary(int64_t layer) const {

@@ -61,10 +61,6 @@ std::string ConfigReader::text_or(std::string_view key, std::string_view fallbac
   return io::find_string(json_, key, kWhat).value_or(std::string(fallback));
 }
 
-void ConfigReader::refuse_flag(std::string_view key) const {
-  if (flag_or(key, false)) refuse(key, "only false is supported");
-}
-
 void ConfigReader::refuse(std::string_view key, std::string_view why) const {
   fail(ErrorCode::kUnsupported, "{}: \"{}\": {} is not supported for {}; {}", kWhat, key,
        io::printable(has(key) ? io::dump_json(json_.at(std::string(key))) : "null"),
@@ -78,7 +74,6 @@ ModelConfig base_config(const ConfigReader& read, bool tied_by_default) {
   config.tied = read.flag_or("tie_word_embeddings", tied_by_default);
   config.bos = token_id(read.json(), "bos_token_id");
   config.eos = token_id(read.json(), "eos_token_id");
-  config.pad = token_id(read.json(), "pad_token_id");
   return config;
 }
 

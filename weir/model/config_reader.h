@@ -27,8 +27,7 @@ class ConfigReader {
   bool flag_or(std::string_view key, bool fallback) const;
   std::string text_or(std::string_view key, std::string_view fallback) const;
 
-  /// kUnsupported when the flag is true.
-  void refuse_flag(std::string_view key) const;
+  /// kUnsupported, with the key and its value.
   [[noreturn]] void refuse(std::string_view key, std::string_view why) const;
 
  private:

@@ -209,8 +209,11 @@ json hugging_face_config(const io::GgufFile& file, const GgufArchitecture& archi
   for (const auto& [key, token] : {std::pair{"bos_token_id", "tokenizer.ggml.bos_token_id"},
                                    std::pair{"eos_token_id", "tokenizer.ggml.eos_token_id"},
                                    std::pair{"pad_token_id", "tokenizer.ggml.padding_token_id"}}) {
+    // null where the file names none: transformers would assume the family's own, which a smaller
+    // vocabulary lacks.
     const auto id = file.find_u64(token);
-    if (id && *id < static_cast<uint64_t>(table->shape[0])) config[key] = *id;
+    const bool is_known = id && *id < static_cast<uint64_t>(table->shape[0]);
+    config[key] = is_known ? json(*id) : json(nullptr);
   }
   architecture.add_config(file, config);
   return config;

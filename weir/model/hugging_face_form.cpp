@@ -4,30 +4,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "weir/base/ends_with.h"
 #include "weir/hooks/hooks.h"
 #include "weir/io/json.h"
 
 namespace weir {
 namespace {
-
-bool is_real(io::DType dtype) {
-  if (io::is_block_type(dtype)) return true;
-  switch (dtype) {
-    case io::DType::kF64:
-    case io::DType::kF32:
-    case io::DType::kF16:
-    case io::DType::kBF16:
-    case io::DType::kF8E4M3:
-    case io::DType::kF8E5M2:
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool ends_with(const std::string& text, std::string_view end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
 
 // GPT-2's Conv1D matrices, which transformers keeps [in, out].
 bool is_conv1d(const std::string& name) {
@@ -39,7 +21,7 @@ bool is_conv1d(const std::string& name) {
 
 SavedTensor saved(const io::TensorView& source, io::DType dtype) {
   SavedTensor tensor{{source.name, dtype, source.shape}, SavedForm::kValues, source};
-  if (!is_real(source.dtype)) {
+  if (!io::is_real(source.dtype)) {
     tensor.form = SavedForm::kBytes;
     tensor.spec.dtype = source.dtype;
   }

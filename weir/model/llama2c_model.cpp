@@ -2,15 +2,12 @@
 
 #include <nlohmann/json.hpp>
 
+#include "weir/base/ends_with.h"
 #include "weir/io/llama2c.h"
 #include "weir/model/stored_rows.h"
 
 namespace weir {
 namespace {
-
-bool ends_with(const std::string& text, std::string_view end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
 
 // What llama2.c takes for granted: theta 10000, epsilon 1e-5, <s> 1, </s> 2.
 nlohmann::json hugging_face_config(const io::Llama2cConfig& config) {

@@ -7,6 +7,7 @@
 #include "weir/io/safetensors.h"
 #include "weir/io/torch_archive.h"
 #include "weir/model/config_reader.h"
+#include "weir/model/foreign_keys.h"
 #include "weir/model/gguf_model.h"
 #include "weir/model/llama2c_model.h"
 #include "weir/model/mingpt_model.h"
@@ -15,21 +16,6 @@ namespace weir {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Keys by which a config says that its tensors or its blocks are of another kind altogether.
-constexpr const char* kForeignKeys[] = {"quantization_config", "num_experts", "num_local_experts",
-                                        "n_routed_experts"};
-
-void refuse_foreign(const ConfigReader& read) {
-  for (const char* key : kForeignKeys) {
-    if (!read.has(key)) continue;
-    const nlohmann::json& value = read.json().at(key);
-    const bool harmless = value.is_number() && value.get<double>() <= 1;
-    if (!harmless) {
-      read.refuse(key, "expected dense float weights (quantised ones as GGUF, no experts)");
-    }
-  }
-}
 
 io::TensorMap read_folder_tensors(const fs::path& folder) {
   const fs::path single = folder / "model.safetensors";
@@ -62,7 +48,7 @@ LoadedModel load_model(const nlohmann::json& config_json, const io::TensorMap& t
                        const fs::path& path) {
   const ConfigReader read(config_json);
   const Family& kind = family(read.text_or("model_type", ""));
-  refuse_foreign(read);
+  refuse_foreign_keys(read);
   LoadedModel model;
   model.config = kind.config(config_json);
   model.config.name = path.filename().string();

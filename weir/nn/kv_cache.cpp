@@ -37,12 +37,9 @@ std::pair<at::Tensor, at::Tensor> KvCache::append(int64_t layer, const at::Tenso
   return {entry.k.slice(1, 0, end), entry.v.slice(1, 0, end)};
 }
 
-KvCache KvCache::expand(int64_t n) const { return select(at::zeros({n}, at::kLong)); }
-
 KvCache KvCache::select(const at::Tensor& index) const {
   KvCache picked(static_cast<int64_t>(layers_.size()));
   picked.length_ = length_;
-  if (attention_mask.defined()) picked.attention_mask = attention_mask.index_select(0, index);
   for (size_t i = 0; i < layers_.size(); ++i) {
     if (!layers_[i].k.defined()) continue;
     const at::Tensor rows = index.to(layers_[i].k.device());
@@ -56,15 +53,6 @@ void KvCache::truncate(int64_t length) {
   require(length >= 0 && length <= length_, "kv cache: cannot cut {} positions to {}", length_,
           length);
   length_ = length;
-  if (attention_mask.defined()) attention_mask = attention_mask.slice(1, 0, length);
-}
-
-int64_t KvCache::n_bytes() const {
-  int64_t total = 0;
-  for (const Layer& layer : layers_) {
-    if (layer.k.defined()) total += static_cast<int64_t>(layer.k.nbytes() + layer.v.nbytes());
-  }
-  return total;
 }
 
 }  // namespace weir

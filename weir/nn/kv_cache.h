@@ -18,14 +18,10 @@ class KvCache {
   std::pair<at::Tensor, at::Tensor> append(int64_t layer, const at::Tensor& k, const at::Tensor& v);
   /// Called once after a forward over T positions.
   void advance(int64_t n_positions) { length_ += n_positions; }
-  /// The same prefix for n rows (batch 1 only), or the rows `index` (int64 [n]).
-  KvCache expand(int64_t n) const;
+  /// The rows `index` (int64 [n]); one may be named several times.
   KvCache select(const at::Tensor& index) const;
   /// Forgets everything from position `length` on.
   void truncate(int64_t length);
-  int64_t n_bytes() const;
-
-  at::Tensor attention_mask;  ///< bool [B, length]; undefined: all real.
 
  private:
   struct Layer {

@@ -5,6 +5,7 @@
 
 #include <fmt/ranges.h>
 
+#include "weir/base/ends_with.h"
 #include "weir/base/error.h"
 #include "weir/base/nearest.h"
 
@@ -17,19 +18,15 @@ bool starts_with(const std::string& text, std::string_view start) {
   return text.compare(0, start.size(), start) == 0;
 }
 
-bool ends_with(const std::string& text, std::string_view end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 bool is_at_root(const std::string& name) { return name.find('/') == std::string::npos; }
 
 bool is_description(const std::string& name) {
-  static const std::vector<std::string> kNames = {"config.json", "generation_config.json",
-                                                  "special_tokens_map.json", "added_tokens.json",
-                                                  "merges.txt"};
+  static const std::vector<std::string> kNames = {
+      "config.json",        "generation_config.json", "special_tokens_map.json",
+      "added_tokens.json",  "encoder.json",           "merges.txt",
+      "chat_template.jinja"};
   return is_at_root(name) && (std::find(kNames.begin(), kNames.end(), name) != kNames.end() ||
-                              starts_with(name, "tokenizer") || starts_with(name, "vocab") ||
-                              starts_with(name, "chat_template."));
+                              starts_with(name, "tokenizer") || starts_with(name, "vocab"));
 }
 
 Files matching(const Files& files, const std::function<bool(const std::string&)>& is_wanted) {

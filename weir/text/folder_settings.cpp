@@ -120,6 +120,18 @@ void read_tokenizer_config(const std::filesystem::path& path, FolderSettings* se
   settings->chat_template = find_template(config, what);
 }
 
+// One id, or a list of them.
+std::vector<int64_t> end_ids(const json& config, const std::string& what) {
+  std::vector<int64_t> ids;
+  const auto eos = config.find("eos_token_id");
+  if (eos == config.end() || eos->is_null()) return ids;
+  const json list = eos->is_array() ? *eos : json::array({*eos});
+  for (const json& id : list) {
+    ids.push_back(io::get_int(json{{"eos_token_id", id}}, "eos_token_id", 0, kMaxId, what));
+  }
+  return ids;
+}
+
 void read_generation_config(const std::filesystem::path& path, FolderSettings* settings) {
   const json config = read_object(path);
   if (config.is_null()) return;
@@ -127,13 +139,8 @@ void read_generation_config(const std::filesystem::path& path, FolderSettings* s
   settings->generation_bos = io::find_int(config, "bos_token_id", 0, kMaxId, what);
   settings->generation_pad = io::find_int(config, "pad_token_id", -1, kMaxId, what);
   if (settings->generation_pad == -1) settings->generation_pad.reset();
-  const auto eos = config.find("eos_token_id");
-  if (eos == config.end() || eos->is_null()) return;
-  const json list = eos->is_array() ? *eos : json::array({*eos});
-  for (const json& id : list) {
-    settings->generation_eos.push_back(
-        io::get_int(json{{"eos_token_id", id}}, "eos_token_id", 0, kMaxId, what));
-  }
+  settings->generation_eos = end_ids(config, what);
+  settings->generation_config = io::dump_json(config);
 }
 
 }  // namespace

@@ -20,6 +20,7 @@ struct FolderSettings {
   std::string added_tokens;     ///< A list as in a tokenizer.json, "[]" when there are none.
   std::optional<int64_t> generation_bos, generation_pad;  ///< Of generation_config.json.
   std::vector<int64_t> generation_eos;
+  std::string generation_config = "{}";  ///< The whole file.
   std::optional<std::string> chat_template;
 };
 

@@ -1,3 +1,4 @@
+#include "weir/base/ends_with.h"
 #include "weir/text/tokenizer.h"
 #include "weir/text/tokenizer_state.h"
 
@@ -5,10 +6,6 @@ namespace weir {
 namespace {
 
 constexpr std::string_view kReplacement = "\uFFFD";
-
-bool ends_with(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
 
 }  // namespace
 

@@ -117,6 +117,17 @@ const std::optional<std::string>& Tokenizer::chat_template() const { return stat
 
 std::string Tokenizer::to_json() const { return state_->hf.to_json(); }
 
+std::string Tokenizer::generation_config() const {
+  auto config = nlohmann::ordered_json::parse(state_->generation_config);
+  const SpecialIds& special = state_->special;
+  if (special.bos) config["bos_token_id"] = *special.bos;
+  if (special.pad) config["pad_token_id"] = *special.pad;
+  const std::vector<int64_t>& ends = special.end_of_generation;
+  if (ends.size() == 1) config["eos_token_id"] = ends.front();
+  if (ends.size() > 1) config["eos_token_id"] = ends;
+  return io::dump_json(config, 2) + "\n";
+}
+
 void Tokenizer::save(const std::filesystem::path& folder) const {
   nlohmann::ordered_json config;
   const auto name = [&](const char* key, const std::optional<int64_t>& id) {
@@ -131,6 +142,7 @@ void Tokenizer::save(const std::filesystem::path& folder) const {
   std::filesystem::create_directories(folder);
   io::write_file(folder / "tokenizer.json", to_json());
   io::write_file(folder / "tokenizer_config.json", io::dump_json(config, 2) + "\n");
+  io::write_file(folder / "generation_config.json", generation_config());
   if (chat_template()) io::write_file(folder / "chat_template.jinja", *chat_template());
 }
 

@@ -41,10 +41,13 @@ struct SpecialIds {
 /// safe from several threads. Copying copies a handle.
 class Tokenizer {
  public:
-  /// A Hugging Face folder: tokenizer.json, else tokenizer.model, else vocab.json + merges.txt;
-  /// tokenizer_config.json, special_tokens_map.json, generation_config.json and
-  /// chat_template.jinja when present. kNotFound when none of them is there.
+  /// A Hugging Face folder: tokenizer.json, else tokenizer.model, else vocab.json + merges.txt
+  /// (or encoder.json + vocab.bpe); tokenizer_config.json, special_tokens_map.json,
+  /// generation_config.json and chat_template.jinja when present. kNotFound when the folder has no
+  /// vocabulary.
   static Tokenizer from_folder(const std::filesystem::path& folder);
+  /// Whether from_folder would find a vocabulary there.
+  static bool is_in_folder(const std::filesystem::path& folder);
   /// The text of a tokenizer.json.
   static Tokenizer from_json(std::string_view json);
   /// The vocabulary inside a GGUF file (tokenizer.ggml.model "gpt2" with its `pre`, or "llama").
@@ -79,8 +82,9 @@ class Tokenizer {
 
   /// The tokenizer.json that stands for this tokenizer.
   std::string to_json() const;
-  /// Writes tokenizer.json, tokenizer_config.json and the chat template (chat_template.jinja) for
-  /// Hugging Face tools.
+  /// Writes tokenizer.json, tokenizer_config.json, generation_config.json (every id that ends a
+  /// generation, beside what the source's file said) and chat_template.jinja for Hugging Face's
+  /// tools.
   void save(const std::filesystem::path& folder) const;
 
  private:
@@ -88,6 +92,7 @@ class Tokenizer {
   explicit Tokenizer(std::shared_ptr<const State> state);
   static std::shared_ptr<const State> make_state(const text::TokenizerSource& source,
                                                  const std::string& name);
+  std::string generation_config() const;
   std::shared_ptr<const State> state_;
   friend class StreamDecoder;
 };

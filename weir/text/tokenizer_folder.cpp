@@ -62,32 +62,39 @@ TokenizerSource source_from_merges(const fs::path& vocab, const fs::path& merges
   return source;
 }
 
-fs::path first_of(const fs::path& folder, const char* name, const char* other) {
-  return fs::exists(folder / name) ? folder / name : folder / other;
+// Where the vocabulary of a folder is.
+struct VocabularyFiles {
+  fs::path vocabulary;
+  fs::path merges;  // Only beside a vocab.json or encoder.json.
+};
+
+std::optional<VocabularyFiles> find_vocabulary(const fs::path& folder) {
+  for (const char* whole : {"tokenizer.json", "tokenizer.model"}) {
+    if (fs::exists(folder / whole)) return VocabularyFiles{folder / whole, {}};
+  }
+  for (const char* vocabulary : {"vocab.json", "encoder.json"}) {
+    for (const char* merges : {"merges.txt", "vocab.bpe"}) {
+      if (fs::exists(folder / vocabulary) && fs::exists(folder / merges)) {
+        return VocabularyFiles{folder / vocabulary, folder / merges};
+      }
+    }
+  }
+  return std::nullopt;
 }
 
-TokenizerSource source_of_folder(const fs::path& folder, const FolderSettings& settings,
-                                 fs::path* found) {
-  *found = folder / "tokenizer.json";
-  if (fs::exists(*found)) {
-    TokenizerSource source;
-    source.json = std::string(io::MappedFile::open(*found)->bytes());
-    return source;
-  }
-  *found = folder / "tokenizer.model";
-  if (fs::exists(*found)) {
-    const auto file = io::MappedFile::open(*found);
-    return text::source_of(text::parse_sentencepiece(file->bytes(), file->path()), file->path());
-  }
-  *found = first_of(folder, "vocab.json", "encoder.json");
-  const fs::path merges = first_of(folder, "merges.txt", "vocab.bpe");
-  if (fs::exists(*found) && fs::exists(merges)) {
-    return source_from_merges(*found, merges, pre_tokenizer_of(settings, folder),
+TokenizerSource read_source(const VocabularyFiles& files, const FolderSettings& settings) {
+  const fs::path& path = files.vocabulary;
+  if (!files.merges.empty()) {
+    return source_from_merges(path, files.merges, pre_tokenizer_of(settings, path.parent_path()),
                               settings.adds_prefix_space);
   }
-  fail(ErrorCode::kNotFound,
-       "{}: expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt; found none",
-       folder.string());
+  const auto file = io::MappedFile::open(path);
+  if (path.filename() == "tokenizer.model") {
+    return text::source_of(text::parse_sentencepiece(file->bytes(), file->path()), file->path());
+  }
+  TokenizerSource source;
+  source.json = std::string(file->bytes());
+  return source;
 }
 
 // Tokens with a name are special wherever they are spelled, listed among the added ones or not.
@@ -125,14 +132,21 @@ std::optional<int64_t> find_id(const HfTokenizer& tokenizer, const std::optional
 
 }  // namespace
 
+bool Tokenizer::is_in_folder(const fs::path& folder) { return find_vocabulary(folder).has_value(); }
+
 Tokenizer Tokenizer::from_folder(const fs::path& folder) {
   if (!fs::is_directory(folder)) {
     fail(ErrorCode::kNotFound, "{}: expected a folder with a tokenizer", folder.string());
   }
+  const std::optional<VocabularyFiles> files = find_vocabulary(folder);
+  if (!files) {
+    fail(ErrorCode::kNotFound,
+         "{}: expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt; found none",
+         folder.string());
+  }
   const FolderSettings settings = text::read_folder_settings(folder);
-  fs::path found;
-  const TokenizerSource source = source_of_folder(folder, settings, &found);
-  HfTokenizer tokenizer = HfTokenizer::from_json(source.json, found.string());
+  const TokenizerSource source = read_source(*files, settings);
+  HfTokenizer tokenizer = HfTokenizer::from_json(source.json, files->vocabulary.string());
   tokenizer.add_tokens(settings.added_tokens);
   add_named_tokens(&tokenizer, names_of(settings));
 
@@ -144,7 +158,7 @@ Tokenizer Tokenizer::from_folder(const fs::path& folder) {
   special.end_of_generation = settings.generation_eos;
   if (!special.eos && !settings.generation_eos.empty()) special.eos = settings.generation_eos[0];
   // A tokenizer.json has rules of its own, which give way only to what the folder states.
-  const bool has_own_rules = found.filename() == "tokenizer.json";
+  const bool has_own_rules = files->vocabulary.filename() == "tokenizer.json";
   if (!has_own_rules || settings.adds_bos || settings.adds_eos) {
     text::set_frame(&tokenizer, settings.adds_bos.value_or(source.adds_bos),
                     settings.adds_eos.value_or(source.adds_eos), special.bos, special.eos);
@@ -152,6 +166,7 @@ Tokenizer Tokenizer::from_folder(const fs::path& folder) {
   auto state = std::make_shared<State>(std::move(tokenizer));
   state->special = std::move(special);
   state->chat_template = settings.chat_template;
+  state->generation_config = settings.generation_config;
   state->complete_special();
   return Tokenizer(std::move(state));
 }

@@ -21,6 +21,8 @@ struct Tokenizer::State {
   text::VocabularyTable vocabulary;
   SpecialIds special;
   std::optional<std::string> chat_template;
+  /// What else generation_config.json says (temperature, ...); kept for `save`.
+  std::string generation_config = "{}";
 };
 
 namespace text {

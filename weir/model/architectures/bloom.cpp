@@ -18,7 +18,6 @@ void read_block(const ModelConfig& config, CheckpointReader& reader, const std::
 
 ModelConfig config(const nlohmann::json& json) {
   const ConfigReader read(json);
-  read.refuse_flag("apply_residual_connection_post_layernorm");
   ModelConfig config = base_config(read, /*tied_by_default=*/true);
   config.n_layers = read.has("n_layer") ? read.layers("n_layer") : read.layers("num_hidden_layers");
   config.d_model = read.has("hidden_size") ? read.size("hidden_size") : read.size("n_embed");
@@ -36,12 +35,9 @@ ModelConfig config(const nlohmann::json& json) {
 
 Weights weights(const ModelConfig& config, const nlohmann::json&, CheckpointReader& reader) {
   reader.set_prefixes({"transformer.", ""});
-  Weights weights;
-  weights.W_E = reader.linear("word_embeddings.weight", config.d_vocab, config.d_model);
+  const PartNames names = {"word_embeddings.weight", "", "h."};
+  Weights weights = read_tables_and_blocks(config, reader, names, read_block);
   weights.embed_norm = reader.norm("word_embeddings_layernorm", config.d_model, config.norm);
-  for (int64_t layer = 0; layer < config.n_layers; ++layer) {
-    read_block(config, reader, "h." + std::to_string(layer) + ".", weights.blocks.emplace_back());
-  }
   weights.ln_final = reader.norm("ln_f", config.d_model, config.norm);
   read_unembedding(config, reader, weights);
   return weights;

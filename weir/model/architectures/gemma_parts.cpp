@@ -15,7 +15,6 @@ double cap(const ConfigReader& read, const char* key, double unstated) {
 }  // namespace
 
 ModelConfig gemma_like_config(const ConfigReader& read) {
-  read.refuse_flag("use_bidirectional_attention");
   LlamaLikeDefaults defaults;
   defaults.tied = true;
   defaults.d_head = 256;

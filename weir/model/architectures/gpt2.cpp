@@ -28,7 +28,6 @@ void read_block(const ModelConfig& config, CheckpointReader& reader, const std::
 
 ModelConfig config(const nlohmann::json& json) {
   const ConfigReader read(json);
-  read.refuse_flag("add_cross_attention");
   ModelConfig config = base_config(read, /*tied_by_default=*/true);
   config.n_layers = read.layers("n_layer");
   config.d_model = read.size("n_embd");
@@ -47,12 +46,8 @@ ModelConfig config(const nlohmann::json& json) {
 Weights weights(const ModelConfig& config, const nlohmann::json&, CheckpointReader& reader) {
   reader.set_prefixes({"transformer.", ""});
   reader.ignore({"*.attn.bias", "*.attn.masked_bias"});
-  Weights weights;
-  weights.W_E = reader.linear("wte.weight", config.d_vocab, config.d_model);
-  weights.W_pos = reader.tensor("wpe.weight", {config.n_ctx, config.d_model});
-  for (int64_t layer = 0; layer < config.n_layers; ++layer) {
-    read_block(config, reader, "h." + std::to_string(layer) + ".", weights.blocks.emplace_back());
-  }
+  const PartNames names = {"wte.weight", "wpe.weight", "h."};
+  Weights weights = read_tables_and_blocks(config, reader, names, read_block);
   weights.ln_final = reader.norm("ln_f", config.d_model, config.norm);
   read_unembedding(config, reader, weights);
   return weights;

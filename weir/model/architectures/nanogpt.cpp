@@ -52,12 +52,8 @@ ModelConfig config(const nlohmann::json& json) {
 Weights weights(const ModelConfig& config, const nlohmann::json&, CheckpointReader& reader) {
   reader.set_prefixes({"transformer.", ""});
   reader.ignore({"*.attn.bias", "*.attn.masked_bias"});
-  Weights weights;
-  weights.W_E = reader.linear("wte.weight", config.d_vocab, config.d_model);
-  weights.W_pos = reader.tensor("wpe.weight", {config.n_ctx, config.d_model});
-  for (int64_t layer = 0; layer < config.n_layers; ++layer) {
-    read_block(config, reader, "h." + std::to_string(layer) + ".", weights.blocks.emplace_back());
-  }
+  const PartNames names = {"wte.weight", "wpe.weight", "h."};
+  Weights weights = read_tables_and_blocks(config, reader, names, read_block);
   weights.ln_final = read_norm(config, reader, "ln_f");
   read_unembedding(config, reader, weights);
   return weights;

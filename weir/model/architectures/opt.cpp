@@ -79,7 +79,6 @@ ModelConfig config(const nlohmann::json& json) {
   config.n_ctx = read.size_or("max_position_embeddings", 2048);
   derive_heads(config);
   config.pre_norm = read.flag_or("do_layer_norm_before", true);
-  config.final_norm = config.pre_norm && !read.flag_or("_remove_final_layer_norm", false);
   config.position = PositionKind::kLearned;
   config.activation = parse_activation(read.text_or("activation_function", "relu"));
   // Two projections round the embedding make its two uses different matrices.
@@ -99,7 +98,8 @@ Weights weights(const ModelConfig& config, const nlohmann::json& json, Checkpoin
   for (int64_t layer = 0; layer < config.n_layers; ++layer) {
     opt.read_block("layers." + std::to_string(layer) + ".", weights.blocks.emplace_back());
   }
-  if (config.final_norm) weights.ln_final = opt.norm("final_layer_norm");
+  const bool removed = ConfigReader(json).flag_or("_remove_final_layer_norm", false);
+  if (config.pre_norm && !removed) weights.ln_final = opt.norm("final_layer_norm");
   return weights;
 }
 

@@ -23,6 +23,20 @@ void derive_heads(ModelConfig& config) {
   config.attn_scale = 1 / std::sqrt(static_cast<double>(config.d_head));
 }
 
+Weights read_tables_and_blocks(const ModelConfig& config, CheckpointReader& reader,
+                               const PartNames& names, BlockReader read_block) {
+  Weights weights;
+  weights.W_E = reader.linear(names.tokens, config.d_vocab, config.d_model);
+  if (!names.positions.empty()) {
+    weights.W_pos = reader.tensor(names.positions, {config.n_ctx, config.d_model});
+  }
+  for (int64_t layer = 0; layer < config.n_layers; ++layer) {
+    const std::string prefix = names.blocks + std::to_string(layer) + ".";
+    read_block(config, reader, prefix, weights.blocks.emplace_back());
+  }
+  return weights;
+}
+
 void read_unembedding(const ModelConfig& config, CheckpointReader& reader, Weights& weights,
                       const std::string& weight) {
   reader.set_prefixes({""});

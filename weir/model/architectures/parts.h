@@ -12,6 +12,21 @@ namespace weir::architectures {
 /// do not divide.
 void derive_heads(ModelConfig& config);
 
+/// Reads one block, whose tensors' names start with `prefix`.
+using BlockReader = void (*)(const ModelConfig& config, CheckpointReader& reader,
+                             const std::string& prefix, BlockWeights& block);
+
+/// How a family calls its tables and its blocks: "h." makes "h.0.", "h.1.", ...
+struct PartNames {
+  std::string tokens;
+  std::string positions;  ///< Empty: no such table.
+  std::string blocks;
+};
+
+/// W_E, W_pos and every block.
+Weights read_tables_and_blocks(const ModelConfig& config, CheckpointReader& reader,
+                               const PartNames& names, BlockReader read_block);
+
 /// W_U is W_E where the config ties them or the checkpoint has no `weight` of its own (and one that
 /// comes with a tied config is left unread, as the reference leaves it).
 void read_unembedding(const ModelConfig& config, CheckpointReader& reader, Weights& weights,

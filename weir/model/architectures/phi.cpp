@@ -22,7 +22,6 @@ void read_block(const ModelConfig& config, CheckpointReader& reader, const std::
 
 ModelConfig config(const nlohmann::json& json) {
   const ConfigReader read(json);
-  read.refuse_flag("qk_layernorm");
   ModelConfig config = base_config(read, /*tied_by_default=*/false);
   read_sizes(read, config);
   derive_heads(config);
@@ -40,12 +39,8 @@ ModelConfig config(const nlohmann::json& json) {
 Weights weights(const ModelConfig& config, const nlohmann::json&, CheckpointReader& reader) {
   reader.set_prefixes({"model.", ""});
   reader.ignore({"*.rotary_emb.inv_freq"});
-  Weights weights;
-  weights.W_E = reader.linear("embed_tokens.weight", config.d_vocab, config.d_model);
-  for (int64_t layer = 0; layer < config.n_layers; ++layer) {
-    read_block(config, reader, "layers." + std::to_string(layer) + ".",
-               weights.blocks.emplace_back());
-  }
+  const PartNames names = {"embed_tokens.weight", "", "layers."};
+  Weights weights = read_tables_and_blocks(config, reader, names, read_block);
   weights.ln_final = reader.norm("final_layernorm", config.d_model, config.norm);
   read_unembedding(config, reader, weights);
   weights.b_U = reader.tensor("lm_head.bias", {config.d_vocab});

@@ -37,12 +37,8 @@ ModelConfig config(const nlohmann::json& json) {
 Weights weights(const ModelConfig& config, const nlohmann::json&, CheckpointReader& reader) {
   reader.set_prefixes({"model.", ""});
   reader.ignore({"*.rotary_emb.inv_freq"});
-  Weights weights;
-  weights.W_E = reader.linear("embed_tokens.weight", config.d_vocab, config.d_model);
-  for (int64_t layer = 0; layer < config.n_layers; ++layer) {
-    read_block(config, reader, "layers." + std::to_string(layer) + ".",
-               weights.blocks.emplace_back());
-  }
+  const PartNames names = {"embed_tokens.weight", "", "layers."};
+  Weights weights = read_tables_and_blocks(config, reader, names, read_block);
   weights.ln_final = reader.norm("norm", config.d_model, config.norm);
   read_unembedding(config, reader, weights);
   return weights;

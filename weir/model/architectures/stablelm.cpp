@@ -6,7 +6,6 @@ namespace {
 
 ModelConfig config(const nlohmann::json& json) {
   const ConfigReader read(json);
-  read.refuse_flag("qk_layernorm");
   ModelConfig config = llama_like_config(read);
   config.norm = NormKind::kLayerNorm;
   config.norm_eps = read.number_or("layer_norm_eps", 1e-5);
