@@ -29,10 +29,11 @@ test: build
 
 bench:
 	@$(MAKE) build PRESET=release
+	@build/release/apps/cli/weir models pull smollm2-135m
 	@build/release/apps/cli/weir bench all
 
 format:
-	@git ls-files 'weir/*.h' 'weir/*.cpp' 'apps/*.h' 'apps/*.cpp' 'tests/*.h' 'tests/*.cpp' 'bench/*.cpp' 'fuzz/*.cpp' | xargs -r clang-format-14 -i
+	@tools/check_format.sh --mend
 
 check:
 	@tools/check_format.sh

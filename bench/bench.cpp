@@ -6,16 +6,15 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/measure.h"
-#include "weir/base/error.h"
 #include "weir/base/parallel.h"
 #include "weir/tensor/kernels/kernels.h"
 
 namespace weir::bench {
-double Result::median() const {
-  std::vector<double> sorted = seconds;
-  std::sort(sorted.begin(), sorted.end());
-  const size_t middle = sorted.size() / 2;
-  return sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 const std::vector<Bench>& benches() {
@@ -23,21 +22,14 @@ const std::vector<Bench>& benches() {
       {"gemm", "float32 matrix product, the limit of the others", false, bench_gemm},
       {"forward", "GPT-2-small shape, 4 x 128 tokens, all logits", false, bench_forward},
       {"forward-cache", "the same with every activation kept", false, bench_forward_cache},
+      {"hooks", "the same without hooks, with none attached, with one that changes nothing", false,
+       bench_hooks},
       {"lens", "SmolLM2, 256 tokens: entropies of the lens at every layer", true, bench_lens},
       {"decode-1", "SmolLM2, 64 greedy tokens after 16", true, bench_decode_1},
       {"decode-8", "the same for 8 prompts at once", true, bench_decode_8},
       {"prefill", "SmolLM2, 512-token prompt, last logits", true, bench_prefill},
   };
   return all;
-}
-
-const Bench& find_bench(const std::string& name) {
-  std::string known;
-  for (const Bench& bench : benches()) {
-    if (bench.name == name) return bench;
-    known += (known.empty() ? "" : ", ") + bench.name;
-  }
-  fail(ErrorCode::kNotFound, "bench: '{}' is not one of {}", name, known);
 }
 
 Machine machine() {
@@ -63,6 +55,7 @@ nlohmann::ordered_json to_json(const Result& result, const Machine& machine) {
           {"gflops_per_s", result.flops / result.median() / 1e9},
           {"peak_rss_mb", static_cast<double>(result.peak_rss) / (1 << 20)},
           {"check", result.check},
+          {"extra", result.extra},
           {"cpu", machine.cpu},
           {"blas", machine.blas},
           {"kernels", machine.kernels},

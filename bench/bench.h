@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct Options {
   int64_t runs = 5;             ///< Timed calls after one that is not counted.
 };
 
+/// Of at least one value.
+double median(std::vector<double> values);
+
 struct Result {
   std::string name;
   std::string work;             ///< What one call does.
@@ -23,10 +27,11 @@ struct Result {
   double amount = 0;            ///< Units of work in one call.
   std::string unit;             ///< "tokens/s", ...
   double flops = 0;             ///< The least that the work needs (multiply + add = 2).
-  int64_t peak_rss = 0;         ///< Bytes, of the process so far.
+  int64_t peak_rss = 0;         ///< Bytes, of the process so far: measure one bench a process.
   std::string check;            ///< What was compared, and how close it came.
+  std::map<std::string, double> extra;  ///< More figures, by name with unit ("seconds_one_hook").
 
-  double median() const;
+  double median() const { return bench::median(seconds); }
   double rate() const { return amount / median(); }
 };
 
@@ -37,10 +42,8 @@ struct Bench {
   Result (*run)(const Options& options) = nullptr;
 };
 
-/// gemm, forward, forward-cache, lens, decode-1, decode-8, prefill.
+/// gemm, forward, forward-cache, hooks, lens, decode-1, decode-8, prefill.
 const std::vector<Bench>& benches();
-/// kNotFound: the list of names.
-const Bench& find_bench(const std::string& name);
 
 /// What the figures depend on.
 struct Machine {
@@ -50,7 +53,7 @@ struct Machine {
 Machine machine();
 
 /// {name, work, seconds_median, seconds_min, seconds_max, runs, rate, unit, flops, gflops_per_s,
-/// peak_rss_mb, check, cpu, blas, kernels, threads}
+/// peak_rss_mb (MiB), check, extra, cpu, blas, kernels, threads}
 nlohmann::ordered_json to_json(const Result& result, const Machine& machine);
 
 }  // namespace weir::bench

@@ -1,9 +1,8 @@
+#include "bench/gpt2_shape.h"
+
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
 
 #include "bench/measure.h"
-#include "weir/hooks/activation_cache.h"
-#include "weir/model/transformer.h"
 
 namespace weir::bench {
 namespace {
@@ -11,7 +10,7 @@ namespace {
 constexpr int64_t kBatch = 4, kPositions = 128;
 constexpr int64_t kLayers = 12, kHeads = 12, kModel = 768, kMlp = 3072, kVocabulary = 50257;
 
-ModelConfig gpt2_small() {
+ModelConfig config_of_gpt2_small() {
   ModelConfig config;
   config.family = "gpt2";
   config.name = "GPT-2 small, random";
@@ -56,10 +55,15 @@ Weights random_weights() {
   return weights;
 }
 
-Transformer model() { return Transformer(gpt2_small(), random_weights()); }
-at::Tensor tokens() { return at::randint(kVocabulary, {kBatch, kPositions}, at::kLong); }
+}  // namespace
 
-Result described(const std::string& name, const std::string& kept) {
+Transformer random_gpt2_small() { return Transformer(config_of_gpt2_small(), random_weights()); }
+
+at::Tensor random_gpt2_tokens() {
+  return at::randint(kVocabulary, {kBatch, kPositions}, at::kLong);
+}
+
+Result gpt2_result(const std::string& name, const std::string& kept) {
   Result result;
   result.name = name;
   result.work = "GPT-2-small shape (random), 4 x 128 tokens, float32, all logits, " + kept;
@@ -67,59 +71,6 @@ Result described(const std::string& name, const std::string& kept) {
   result.unit = "tokens/s";
   const LanguageModelShape shape{kLayers, kModel, kMlp, kVocabulary, kModel, false};
   result.flops = forward_flops(shape, result.amount, (kPositions + 1) / 2.0, result.amount);
-  return result;
-}
-
-}  // namespace
-
-Result bench_forward(const Options& options) {
-  const at::NoGradGuard no_grad;
-  const Transformer transformer = model();
-  ForwardInput input;
-  input.tokens = tokens();
-  Result result = described("forward", "nothing kept");
-  at::Tensor logits;
-  result.seconds = measure(options.runs, [&] { logits = transformer.forward(input).logits; });
-  result.peak_rss = peak_rss();
-  ForwardInput alone;
-  alone.tokens = input.tokens.slice(0, 2, 3).slice(1, 0, 40);
-  const at::Tensor part = transformer.forward(alone).logits[0];
-  result.check = checked("logits of a prefix alone and in the batch",
-                         (logits[2].slice(0, 0, 40) - part).abs().max().item<double>(), 1e-3);
-  return result;
-}
-
-Result bench_forward_cache(const Options& options) {
-  const at::NoGradGuard no_grad;
-  const Transformer transformer = model();
-  // TransformerLens keeps per-head results and split inputs only when told to.
-  CacheOptions kept;
-  kept.names.clear();
-  for (const std::string& name : transformer.hook_names()) {
-    const bool on_demand = name.find("hook_result") != std::string::npos ||
-                           name.find("_input") != std::string::npos ||
-                           name.find("hook_attn_in") != std::string::npos ||
-                           name.find("hook_mlp_in") != std::string::npos;
-    if (!on_demand) kept.names.push_back(name);
-  }
-  Hooks hooks(transformer.hook_names());
-  ActivationCache cache(kept);
-  cache.attach(hooks);
-  ForwardInput input;
-  input.tokens = tokens();
-  ForwardInput observed = input;
-  observed.hooks = &hooks;
-  Result result =
-      described("forward-cache", std::to_string(kept.names.size()) + " activations kept");
-  at::Tensor logits;
-  result.seconds = measure(options.runs, [&] {
-    cache.clear();
-    logits = transformer.forward(observed).logits;
-  });
-  result.peak_rss = peak_rss();
-  const at::Tensor plain = transformer.forward(input).logits;
-  result.check = checked("logits with and without the cache",
-                         (logits - plain).abs().max().item<double>(), 1e-3);
   return result;
 }
 

@@ -6,18 +6,21 @@
 #include <fmt/format.h>
 
 #include "weir/base/error.h"
+#include "weir/base/interrupt.h"
 
 namespace weir::bench {
+
+double seconds_of(const std::function<void()>& call) {
+  throw_if_interrupted();
+  const auto start = std::chrono::steady_clock::now();
+  call();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
 std::vector<double> measure(int64_t runs, const std::function<void()>& call) {
   call();
   std::vector<double> seconds;
-  for (int64_t i = 0; i < runs; ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    call();
-    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
-    seconds.push_back(passed.count());
-  }
+  for (int64_t i = 0; i < runs; ++i) seconds.push_back(seconds_of(call));
   return seconds;
 }
 

@@ -6,6 +6,7 @@
 
 namespace weir::bench {
 
+double seconds_of(const std::function<void()>& call);
 /// Seconds of `runs` calls after one that is not counted.
 std::vector<double> measure(int64_t runs, const std::function<void()>& call);
 /// Throws kInternal unless `difference` is at most `tolerance`; otherwise says so in a sentence.
@@ -26,6 +27,7 @@ double forward_flops(const LanguageModelShape& shape, double n_tokens, double me
 Result bench_gemm(const Options& options);
 Result bench_forward(const Options& options);
 Result bench_forward_cache(const Options& options);
+Result bench_hooks(const Options& options);
 Result bench_lens(const Options& options);
 Result bench_decode_1(const Options& options);
 Result bench_decode_8(const Options& options);

@@ -4,9 +4,9 @@
 
 #include "bench/measure.h"
 #include "weir/base/error.h"
+#include "weir/lens/logit_lens.h"
 #include "weir/lm/generate.h"
-#include "weir/nn/norm.h"
-#include "weir/tensor/vocab_stats.h"
+#include "weir/lm/unembedding.h"
 
 namespace weir::bench {
 namespace {
@@ -72,6 +72,14 @@ Result decode(const Options& options, int64_t n_rows) {
   return result;
 }
 
+// All that `weir lens` computes of the same streams.
+void whole_lens(const LanguageModel& lm, const TokenBatch& batch) {
+  const int64_t* first = batch.tokens.data_ptr<int64_t>();
+  LensOptions lens;
+  lens.embedding = false;
+  logit_lens(lm, {first, first + batch.tokens.numel()}, lens);
+}
+
 }  // namespace
 
 Result bench_decode_1(const Options& options) { return decode(options, 1); }
@@ -112,6 +120,9 @@ Result bench_prefill(const Options& options) {
   return result;
 }
 
+// The entropies alone, by the functions that the logit lens is made of. logit_lens itself always
+// finds ranks, log-probabilities and KL divergences too, which the peer's script does not; what it
+// takes is told beside.
 Result bench_lens(const Options& options) {
   constexpr int64_t kTokens = 256;
   const at::NoGradGuard no_grad;
@@ -135,14 +146,15 @@ Result bench_lens(const Options& options) {
     for (const std::string& name : observed.cache.names()) {
       streams.push_back(observed.cache[name][0]);
     }
-    rows = norm(at::cat(streams), config.norm, config.norm_eps, weights.ln_final.w,
-                weights.ln_final.b, config.norm_offset);
-    entropy = vocab_stats(rows, weights.W_U, weights.b_U, {}).entropy;
+    rows = final_normed(config, weights, at::cat(streams));
+    entropy = unembedding_stats(config, weights, rows, {}).entropy;
   });
   result.amount = static_cast<double>(kTokens * config.n_layers);
   result.unit = "layer-positions/s";
   result.flops = forward_flops(shape_of(config), kTokens, (kTokens + 1) / 2.0, result.amount);
   result.peak_rss = peak_rss();
+  result.extra["seconds_logit_lens"] =
+      median(measure(options.runs, [&] { whole_lens(lm, batch); }));
   const at::Tensor some = at::arange(17, rows.size(0), 769, at::kLong);
   const at::Tensor log_p =
       at::matmul(rows.index_select(0, some).to(at::kDouble), weights.W_U.dense(at::kDouble))

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Fails when a C++ file is not as clang-format writes it; `make format` mends it.
+# Fails when a C++ file is not as clang-format writes it; --mend (`make format`) rewrites it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-git ls-files '*.h' '*.cpp' | xargs -r clang-format-14 --dry-run -Werror
+action=(--dry-run -Werror)
+if [[ ${1:-} == --mend ]]; then action=(-i); fi
+git ls-files '*.h' '*.cpp' | xargs -r clang-format-14 "${action[@]}"

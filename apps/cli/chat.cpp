@@ -1,11 +1,11 @@
 #include <cstdio>
-#include <iostream>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 
 #include "apps/cli/command.h"
 #include "apps/cli/generation_options.h"
+#include "apps/cli/line_reader.h"
 #include "apps/cli/verbs.h"
 #include "weir/base/interrupt.h"
 #include "weir/text/chat_template.h"
@@ -32,6 +32,7 @@ std::string answer(const LanguageModel& lm, const std::vector<ChatMessage>& mess
   const GenerateResult result =
       generate(lm, {lm.tokenizer().encode(prompt, false).ids}, generate_options);
   print("\n");
+  throw_if_interrupted();
   return result.rows.at(0).text;
 }
 
@@ -45,11 +46,12 @@ void chat(const ChatVerb& verb) {
   };
   reset();
   if (is_terminal) print("/reset forgets the conversation, /exit or Ctrl-D ends it.\n");
+  LineReader reader;
   std::string line;
-  while (!interrupted()) {
+  while (true) {
     if (is_terminal) print("> ");
     std::fflush(stdout);
-    if (!std::getline(std::cin, line) || line == "/exit") break;
+    if (!reader.next(line) || line == "/exit") break;
     if (line == "/reset") {
       reset();
     } else if (!line.empty()) {
@@ -68,7 +70,8 @@ void add_chat(CLI::App& app) {
       {"chat",
        "talks with an instruction-tuned model",
        "Reads a message a line from the terminal or from a pipe and streams each answer, with the "
-       "model's own chat template.",
+       "model's own chat template. /reset forgets the conversation, /exit or the end of the "
+       "input ends it with status 0, Ctrl-C with 130.",
        {"weir chat smollm2-135m --system 'Answer in one sentence.' --temperature 0.7",
         "echo 'What is the capital of France?' | weir chat smollm2-135m --greedy"}});
   add_model_options(*command, verb->model);

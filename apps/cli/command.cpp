@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include <ATen/Context.h>
+#include <ATen/Parallel.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
@@ -32,7 +33,10 @@ std::string& stored_command_line() {
 at::Device parse_device(const std::string& name) {
   const bool is_cpu = name == "cpu";
   const bool is_cuda = name == "cuda" || name.rfind("cuda:", 0) == 0;
-  require(is_cpu || is_cuda, "--device: expected cpu or cuda:N, got '{}'", name);
+  const bool has_number = name.size() > 5 && name.size() < 9 &&
+                          name.find_first_not_of("0123456789", 5) == std::string::npos;
+  require_usage(is_cpu || name == "cuda" || (is_cuda && has_number),
+                fmt::format("--device: expected cpu or cuda:N, got '{}'", name));
   require(!is_cuda || at::hasCUDA(),
           "--device: '{}' needs a LibTorch built with CUDA and a GPU; "
           "this one has none, use cpu",
@@ -63,8 +67,8 @@ CLI::App* add_verb(CLI::App& app, const VerbText& text) {
 void add_model_options(CLI::App& verb, ModelOptions& options) {
   verb.add_option(
           "MODEL", options.model,
-          "A name in the model store (weir models list), a folder in Hugging Face layout, a "
-          ".gguf file, or a llama2.c .bin file")
+          "A name in the model store (weir models list), a folder in Hugging Face layout, or a "
+          "file: .gguf, llama2.c .bin, or a .safetensors or .pt of minGPT or nanoGPT")
       ->required();
   verb.add_option("--device", options.device, "Where to compute")
       ->type_name("cpu|cuda:N")
@@ -78,13 +82,21 @@ void add_model_options(CLI::App& verb, ModelOptions& options) {
       ->capture_default_str();
 }
 
+at::ScalarType parse_option_dtype(const std::string& name) {
+  try {
+    return parse_dtype(name);
+  } catch (const Error& error) {
+    throw CLI::ValidationError(std::string("--") + error.what());
+  }
+}
+
 LanguageModel load(const ModelOptions& options, const std::string& process, bool hash) {
-  require(process == "none" || process == "fold", "--process: expected none or fold, got '{}'",
-          process);
+  require_usage(process == "none" || process == "fold",
+                fmt::format("--process: expected none or fold, got '{}'", process));
   set_threads(options.threads);
   LoadOptions load_options;
   load_options.device = parse_device(options.device);
-  load_options.dtype = parse_dtype(options.dtype);
+  load_options.dtype = parse_option_dtype(options.dtype);
   load_options.fold = process == "fold";
   load_options.hash = hash;
   return LanguageModel::load(resolve_model(options.model), load_options);
@@ -99,19 +111,32 @@ void add_output_options(CLI::App& verb, OutputOptions& options) {
   verb.add_flag("--quiet", options.quiet, "No progress and no text");
 }
 
+void require_usage(bool ok, const std::string& message) {
+  if (!ok) throw CLI::ValidationError(message);
+}
+
 void show(Report report, const OutputOptions& output, const nlohmann::ordered_json& result) {
-  if (!output.html.empty()) io::write_file(output.html, render_html(report));
-  if (!output.csv.empty()) write_csv(report, output.csv);
+  nlohmann::ordered_json document;
   if (output.json) {
-    auto document = nlohmann::ordered_json::parse(render_json(report));
+    document = nlohmann::ordered_json::parse(render_json(report));
     if (!result.is_null()) document["result"] = result;
-    print_json(document);
-    return;
   }
+  show_document(report, output, document);
+}
+
+void show_document(const Report& report, const OutputOptions& output,
+                   const nlohmann::ordered_json& document) {
+  write_files(report, output);
+  if (output.json) return print_json(document);
   if (output.quiet) return;
   print(render_terminal(report, {terminal_width(), use_color()}));
   if (!output.html.empty()) print("HTML page: " + output.html + "\n");
   if (!output.csv.empty()) print("CSV files: " + output.csv + "\n");
+}
+
+void write_files(const Report& report, const OutputOptions& output) {
+  if (!output.html.empty()) io::write_file(output.html, render_html(report));
+  if (!output.csv.empty()) write_csv(report, output.csv);
 }
 
 void print(const std::string& text) {
@@ -123,17 +148,22 @@ void print(const std::string& text) {
 void print_json(const nlohmann::ordered_json& value) { print(io::dump_json(value, 1) + "\n"); }
 
 Provenance provenance(const LanguageModel& lm, const ModelOptions& options, double wall_seconds) {
-  Provenance p;
+  Provenance p = plain_provenance();
   p.model = options.model;
   p.model_sha256 = lm.source().sha256;
   p.tokenizer = lm.has_tokenizer() ? "of the model" : "none";
   p.processing = lm.processing();
   p.dtype = dtype_name(lm.transformer().dtype());
   p.device = options.device;
+  p.threads = at::get_num_threads();
+  p.wall_seconds = wall_seconds;
+  return p;
+}
+
+Provenance plain_provenance() {
+  Provenance p;
   p.command = command_line();
   p.version = std::string(version());
-  p.threads = set_threads(options.threads);
-  p.wall_seconds = wall_seconds;
   return p;
 }
 
@@ -152,8 +182,8 @@ std::vector<Intervention> read_interventions(const std::string& file) {
 }
 
 std::string read_text(const std::string& text, const std::string& text_file) {
-  require(text.empty() || text_file.empty(),
-          "text: give it as an argument or as --text-file, not both");
+  require_usage(text.empty() || text_file.empty(),
+                "text: give it as an argument or as --text-file, not both");
   if (text == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
   if (text_file.empty()) return text;
   std::ifstream file(text_file, std::ios::binary);

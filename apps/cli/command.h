@@ -34,6 +34,8 @@ struct ModelOptions {
   std::string dtype = "float32";
 };
 void add_model_options(CLI::App& verb, ModelOptions& options);
+/// Of --dtype; another word is a usage error.
+at::ScalarType parse_option_dtype(const std::string& name);
 /// Finds the model (store names, paths, Hugging Face's cache), sets the threads and loads it.
 LanguageModel load(const ModelOptions& options, const std::string& process = "none",
                    bool hash = false);
@@ -46,15 +48,26 @@ struct OutputOptions {
 };
 void add_output_options(CLI::App& verb, OutputOptions& options);
 
-/// Shows a report in every form that was asked for. `result`: raw numbers that become the key
-/// "result" of the JSON form; may be null.
+/// Ends the program with status 2 and `message` unless `ok`: for what is wrong with the command
+/// line itself, not with what it names.
+void require_usage(bool ok, const std::string& message);
+
+/// Shows a report in every form that was asked for: text, HTML, CSV and, for --json, the report's
+/// own document, with `result` (raw numbers; may be null) as its key "result".
 void show(Report report, const OutputOptions& output, const nlohmann::ordered_json& result);
+/// The same for verbs whose JSON form is `document` alone, with no report around it.
+void show_document(const Report& report, const OutputOptions& output,
+                   const nlohmann::ordered_json& document);
+/// The HTML and CSV that were asked for, nothing else.
+void write_files(const Report& report, const OutputOptions& output);
 /// One JSON value on stdout.
 void print_json(const nlohmann::ordered_json& value);
 void print(const std::string& text);
 
 /// Fills what is known about a run: model, hash, dtype, device, threads, version, command line.
 Provenance provenance(const LanguageModel& lm, const ModelOptions& options, double wall_seconds);
+/// The same for verbs that run no model: version and command line.
+Provenance plain_provenance();
 /// The command line as it was typed, quoted for a shell; set once by main.
 const std::string& command_line();
 void set_command_line(int argc, char** argv);

@@ -1,13 +1,14 @@
+#include <chrono>
 #include <cstdio>
-#include <optional>
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/command.h"
 #include "apps/cli/generation_options.h"
+#include "apps/cli/generation_report.h"
 #include "apps/cli/verbs.h"
-#include "weir/base/error.h"
 
 namespace weir::cli {
 namespace {
@@ -19,15 +20,9 @@ struct GenerateVerb {
   GenerationOptions generation;
   std::string prompt, text_file, process = "none";
   int64_t n_samples = 1;
-  bool json = false, quiet = false, ignore_eos = false;
+  OutputOptions output;
+  bool ignore_eos = false;
 };
-
-double tokens_per_second(const GenerateResult& result) {
-  size_t count = 0;
-  for (const Generation& row : result.rows) count += row.tokens.size();
-  const double seconds = result.prefill_seconds + result.decode_seconds;
-  return seconds > 0 ? static_cast<double>(count) / seconds : 0;
-}
 
 ordered_json row_json(const Generation& row) {
   return {{"tokens", row.tokens},
@@ -50,13 +45,13 @@ ordered_json to_json(const GenerateResult& result) {
   return document;
 }
 
-void generate_verb(const GenerateVerb& verb) {
-  const LanguageModel lm = load(verb.model, verb.process);
-  const std::string prompt = read_text(verb.prompt, verb.text_file);
+// Streams as the tokens come when there is one continuation to read.
+GenerateResult generated(const LanguageModel& lm, const GenerateVerb& verb,
+                         const std::string& prompt) {
   GenerateOptions options = to_generate_options(verb.generation);
   options.n_samples = verb.n_samples;
   options.stop_at_eos = !verb.ignore_eos;
-  const bool streams = !verb.json && verb.n_samples == 1;
+  const bool streams = !verb.output.json && verb.n_samples == 1;
   if (streams) {
     print(prompt);
     options.on_token = [](int64_t, int64_t, const std::string& text) {
@@ -65,16 +60,32 @@ void generate_verb(const GenerateVerb& verb) {
       return true;
     };
   }
-  const GenerateResult result = generate(lm, {lm.tokenizer().encode(prompt).ids}, options);
-  if (verb.json) return print_json(to_json(result));
-  if (streams) {
-    print("\n");
-  } else {
-    for (size_t i = 0; i < result.rows.size(); ++i) {
-      print("--- sample " + std::to_string(i + 1) + "\n" + prompt + result.rows[i].text + "\n");
-    }
+  GenerateResult result = generate(lm, {lm.tokenizer().encode(prompt).ids}, options);
+  if (streams) print("\n");
+  return result;
+}
+
+void generate_verb(const GenerateVerb& verb) {
+  require_usage(verb.n_samples >= 1,
+                fmt::format("--samples: expected 1 or more, got {}", verb.n_samples));
+  const auto start = std::chrono::steady_clock::now();
+  const LanguageModel lm = load(verb.model, verb.process, verb.output.wants_files());
+  const std::string prompt = read_text(verb.prompt, verb.text_file);
+  const GenerateResult result = generated(lm, verb, prompt);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  if (verb.output.wants_files()) {
+    Report report = generation_report(lm, prompt, result);
+    report.provenance = provenance(lm, verb.model, seconds.count());
+    const SamplingOptions& sampling = verb.generation.sampling;
+    if (!sampling.greedy) report.provenance.seed = static_cast<int64_t>(sampling.seed);
+    write_files(report, verb.output);
   }
-  if (!verb.quiet) std::fprintf(stderr, "%.1f tokens/s\n", tokens_per_second(result));
+  if (verb.output.json) return print_json(to_json(result));
+  for (size_t i = 0; result.rows.size() > 1 && i < result.rows.size(); ++i) {
+    print("--- sample " + std::to_string(i + 1) + "\n" + prompt + result.rows[i].text + "\n");
+  }
+  std::fflush(stdout);
+  if (!verb.output.quiet) std::fprintf(stderr, "%.1f tokens/s\n", tokens_per_second(result));
 }
 
 }  // namespace
@@ -87,7 +98,8 @@ void add_generate(CLI::App& app) {
        "continues a prompt",
        "Streams the continuation as it comes. With --json prints {prompt_tokens, tokens, text, "
        "logprobs, stopped_by, tokens_per_second}, or a list of samples when there are several; "
-       "log-probabilities are the model's own, before temperature and filters.",
+       "log-probabilities are the model's own, before temperature and filters. --html and --csv "
+       "hold the tokens with them. With --quiet the text is all that is printed.",
        {"weir generate smollm2-135m 'Once upon a time' --max-new 50 --greedy",
         "weir generate smollm2-135m 'A haiku:' --temperature 0.8 --top-p 0.95 --seed 7 --samples 4",
         "weir generate smollm2-135m 'The Eiffel Tower is in' --intervene steer.json --json"}});
@@ -103,8 +115,7 @@ void add_generate(CLI::App& app) {
   command->add_option("--process", verb->process, "Weights as they are (none) or folded (fold)")
       ->type_name("none|fold")
       ->capture_default_str();
-  command->add_flag("--json", verb->json, "Print one JSON value instead of text");
-  command->add_flag("--quiet", verb->quiet, "Only the text");
+  add_output_options(*command, verb->output);
   command->callback([verb] { generate_verb(*verb); });
 }
 

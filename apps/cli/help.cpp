@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <sstream>
-#include <vector>
 
 #include "weir/base/nearest.h"
 #include "weir/base/terminal.h"
@@ -27,6 +26,8 @@ std::string wrapped(const std::string& text, size_t indent, size_t width) {
   return line.empty() ? out : out + std::string(indent, ' ') + line + "\n";
 }
 
+bool is_hidden(const CLI::Option& option) { return option.get_group().empty(); }
+
 std::string full_name(const CLI::App* app) {
   if (app->get_parent() == nullptr) return app->get_name();
   return full_name(app->get_parent()) + " " + app->get_name();
@@ -37,8 +38,8 @@ std::string option_heading(const CLI::Option* option) {
   std::string heading =
       is_positional ? option->get_name(true, false) : option->get_name(false, true);
   std::replace(heading.begin(), heading.end(), ',', ' ');
-  if (!is_positional && option->get_type_size() != 0) heading += " " + option->get_type_name();
-  if (!option->get_default_str().empty() && option->get_type_size() != 0) {
+  if (!is_positional && takes_value(*option)) heading += " " + option->get_type_name();
+  if (!option->get_default_str().empty() && takes_value(*option)) {
     heading += " (default " + option->get_default_str() + ")";
   }
   return heading;
@@ -71,6 +72,7 @@ std::string verbs(const CLI::App* app, size_t width) {
 std::string options(const CLI::App* app, size_t width) {
   std::string out = "\nOPTIONS\n";
   for (const CLI::Option* option : app->get_options()) {
+    if (is_hidden(*option)) continue;
     out += std::string(kIndent, ' ') + option_heading(option) + "\n" +
            wrapped(option->get_description(), kOptionIndent, width);
   }
@@ -102,6 +104,17 @@ std::string ManualFormatter::make_help(const CLI::App* app, std::string /*name*/
   return out;
 }
 
+bool takes_value(const CLI::Option& option) { return option.get_expected_max() != 0; }
+
+std::vector<std::string> long_options(const CLI::App& verb) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : verb.get_options()) {
+    if (is_hidden(*option)) continue;
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
 std::string usage_error(const CLI::App& app, const std::string& message) {
   const CLI::App* verb = &app;
   while (!verb->get_subcommands().empty()) verb = verb->get_subcommands().front();
@@ -109,9 +122,7 @@ std::string usage_error(const CLI::App& app, const std::string& message) {
   std::replace(line.begin(), line.end(), '\n', ' ');
   std::vector<std::string> known;
   for (const CLI::App* child : verb->get_subcommands({})) known.push_back(child->get_name());
-  for (const CLI::Option* option : verb->get_options()) {
-    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
-  }
+  for (const std::string& name : long_options(*verb)) known.push_back(name);
   const std::vector<std::string> left = verb->remaining();
   const bool lacks_verb = !verb->get_subcommands({}).empty();
   if (lacks_verb && !left.empty() && left[0][0] != '-') {

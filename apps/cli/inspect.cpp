@@ -87,6 +87,13 @@ Inspected inspect_llama2c(const std::filesystem::path& file) {
   return result;
 }
 
+// PyTorch's format from before 1.6 begins with a pickle of protocol 2 or later, whose next bytes
+// are not both 0. A llama2.c header that begins so would have a width of 640 or 641 and no more.
+bool begins_with_pickle(std::string_view head) {
+  return head.size() >= 4 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5 &&
+         (head[2] != 0 || head[3] != 0);
+}
+
 // What a file is, by its first bytes where its format has such, else by its name.
 Inspected inspect_file(const std::filesystem::path& file) {
   const std::string name = file.filename().string(), extension = file.extension().string();
@@ -102,7 +109,8 @@ Inspected inspect_file(const std::filesystem::path& file) {
   if (head.substr(0, 2) == "PK" && extension == ".npz") {
     return with_metadata("npz", io::parse_npz(mapped));
   }
-  if (head.substr(0, 2) == "PK" || extension == ".pt" || extension == ".pth") {
+  if (head.substr(0, 2) == "PK" || begins_with_pickle(head) || extension == ".pt" ||
+      extension == ".pth") {
     return with_metadata("PyTorch archive", io::parse_torch_archive(mapped));
   }
   if (extension == ".bin") return inspect_llama2c(file);
@@ -143,10 +151,9 @@ Report report_of(const Inspected& inspected, const std::string& file) {
   }
   tensors.note = fmt::format("{} tensors, {} elements, {:.1f} MB", tensors.rows.size(), n_elements,
                              static_cast<double>(n_bytes) / 1e6);
-  Report report{file + " (" + inspected.format + ")", {}, {}};
+  Report report{file + " (" + inspected.format + ")", plain_provenance(), {}};
   if (!metadata.rows.empty()) report.blocks.push_back(std::move(metadata));
   report.blocks.push_back(std::move(tensors));
-  report.provenance.command = command_line();
   return report;
 }
 
@@ -170,10 +177,7 @@ void add_inspect(CLI::App& app) {
   add_output_options(*command, verb->output);
   command->callback([verb] {
     const Inspected inspected = inspect_file(verb->file);
-    if (verb->output.json && !verb->output.wants_files()) {
-      return print_json(document(inspected, verb->file));
-    }
-    show(report_of(inspected, verb->file), verb->output, document(inspected, verb->file));
+    show_document(report_of(inspected, verb->file), verb->output, document(inspected, verb->file));
   });
 }
 

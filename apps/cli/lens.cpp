@@ -2,11 +2,11 @@
 
 #include <ATen/ATen.h>
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/command.h"
 #include "apps/cli/verbs.h"
-#include "weir/base/error.h"
 #include "weir/lens/logit_lens.h"
 
 namespace weir::cli {
@@ -26,9 +26,10 @@ struct LensVerb {
 LensSite parse_site(const std::string& name) {
   if (name == "resid_pre") return LensSite::kResidPre;
   if (name == "resid_mid") return LensSite::kResidMid;
-  if (name == "resid_post") return LensSite::kResidPost;
-  fail(ErrorCode::kInvalidArgument,
-       "--sites: expected resid_pre, resid_mid or resid_post, got '{}'", name);
+  require_usage(
+      name == "resid_post",
+      fmt::format("--sites: expected resid_pre, resid_mid or resid_post, got '{}'", name));
+  return LensSite::kResidPost;
 }
 
 // A tensor as nested lists.
@@ -54,10 +55,17 @@ ordered_json result_json(const LensResult& result) {
           {"next_log_prob", to_json(result.next_log_prob)},
           {"next_rank", to_json(result.next_rank)},
           {"top_ids", to_json(result.top_ids)},
-          {"top_log_probs", to_json(result.top_log_probs)}};
+          {"top_log_probs", to_json(result.top_log_probs)},
+          {"output_log_prob", to_json(result.output_log_prob)},
+          {"output_rank", to_json(result.output_rank)},
+          {"output_top_ids", to_json(result.output_top_ids)},
+          {"output_top_log_probs", to_json(result.output_top_log_probs)}};
 }
 
 void lens(const LensVerb& verb) {
+  require_usage(verb.top_k >= 1, fmt::format("--top-k: expected 1 or more, got {}", verb.top_k));
+  const std::string prompt = read_text(verb.prompt, verb.text_file);
+  require_usage(!prompt.empty(), "lens: expected a PROMPT or --text-file");
   const auto start = std::chrono::steady_clock::now();
   const bool is_kept = verb.output.json || verb.output.wants_files();
   const LanguageModel lm = load(verb.model, verb.process, is_kept);
@@ -67,8 +75,6 @@ void lens(const LensVerb& verb) {
   options.final_norm = !verb.no_final_norm;
   options.top_k = verb.top_k;
   options.interventions = read_interventions(verb.intervene);
-  const std::string prompt = read_text(verb.prompt, verb.text_file);
-  require(!prompt.empty(), "lens: expected a PROMPT or --text-file");
   const LensResult result = logit_lens(lm, lm.tokenizer().encode(prompt).ids, options);
   Report report = lens_report(lm, result);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

@@ -9,7 +9,6 @@
 #include "weir/base/progress.h"
 #include "weir/model/convert.h"
 #include "weir/store/model_store.h"
-#include "weir/tensor/convert.h"
 
 namespace weir::cli {
 namespace {
@@ -27,11 +26,8 @@ void list(const OutputOptions& output) {
                     {"origin", model.origin},
                     {"path", model.path.string()}});
   }
-  if (output.json) return print_json(rows);
-  if (table.rows.empty()) {
-    return print("No models yet. The default one: weir models pull smollm2-135m\n");
-  }
-  show({"Models on this machine", {}, {std::move(table)}}, output, nullptr);
+  if (table.rows.empty()) table.note = "None yet. The default one: weir models pull smollm2-135m";
+  show_document({"Models on this machine", plain_provenance(), {std::move(table)}}, output, rows);
 }
 
 // Bytes of the weight matrices by how they are stored.
@@ -47,6 +43,7 @@ std::map<std::string, int64_t> bytes_by_dtype(const Weights& weights) {
     }
   }
   add(weights.W_E);
+  if (!weights.W_U.is_same(weights.W_E)) add(weights.W_U);
   return bytes;
 }
 
@@ -89,15 +86,25 @@ ordered_json info_json(const LoadedModel& model) {
   return info;
 }
 
-void info(const std::string& name, const OutputOptions& output) {
-  const LoadedModel model = load_model(resolve_model(name));
-  const ordered_json document = info_json(model);
-  if (output.json) return print_json(document);
+struct InfoVerb {
+  std::string model;
+  bool sha256 = false;
+  OutputOptions output;
+};
+
+void info(const InfoVerb& verb) {
+  LoadOptions options;
+  options.hash = verb.sha256;
+  const LanguageModel lm = LanguageModel::load(resolve_model(verb.model), options);
+  const ordered_json document = info_json(lm.source());
   TableBlock table{"", {"property", "value"}, {}, ""};
   for (const auto& [key, value] : document.items()) {
     table.rows.push_back({key, value.is_string() ? value.get<std::string>() : value.dump()});
   }
-  show({name, {}, {std::move(table)}}, output, document);
+  Report report{verb.model, plain_provenance(), {std::move(table)}};
+  report.provenance.model = verb.model;
+  report.provenance.model_sha256 = lm.source().sha256;
+  show_document(report, verb.output, document);
 }
 
 void add_list(CLI::App& models) {
@@ -137,20 +144,19 @@ void add_pull(CLI::App& models) {
 }
 
 void add_info(CLI::App& models) {
-  struct Info {
-    std::string model;
-    OutputOptions output;
-  };
-  auto options = std::make_shared<Info>();
+  auto verb = std::make_shared<InfoVerb>();
   CLI::App* command = add_verb(
       models, {"info",
                "parameters, memory, family, context and dtype of a model",
-               "Reads headers only; memory_bytes is what the weights occupy as they are held.",
-               {"weir models info smollm2-135m", "weir models info ./gpt2 --json"}});
-  command->add_option("MODEL", options->model, "A model of the store, a folder, or a file")
+               "Reads headers only; memory_bytes is what the weights occupy as they are held. With "
+               "--sha256 the weight file is read whole; of shards it is the hash of their hashes, "
+               "in the order of their names.",
+               {"weir models info smollm2-135m --sha256", "weir models info ./gpt2 --json"}});
+  command->add_option("MODEL", verb->model, "A model of the store, a folder, or a file")
       ->required();
-  add_output_options(*command, options->output);
-  command->callback([options] { info(options->model, options->output); });
+  command->add_flag("--sha256", verb->sha256, "Also the hash of the weights");
+  add_output_options(*command, verb->output);
+  command->callback([verb] { info(*verb); });
 }
 
 void add_convert(CLI::App& models) {
@@ -176,7 +182,7 @@ void add_convert(CLI::App& models) {
   command->callback([convert] {
     set_progress_enabled(!convert->quiet);
     const auto path = resolve_model(convert->model);
-    save_hf(load_model(path), convert->out, parse_dtype(convert->dtype));
+    save_hf(load_model(path), convert->out, parse_option_dtype(convert->dtype));
     try {
       load_tokenizer(path).save(convert->out);
     } catch (const Error& error) {

@@ -7,7 +7,6 @@
 
 #include "apps/cli/command.h"
 #include "apps/cli/verbs.h"
-#include "weir/base/error.h"
 #include "weir/io/safetensors.h"
 #include "weir/tensor/convert.h"
 
@@ -34,14 +33,7 @@ at::Tensor read_named(const std::string& place, const std::string& fallback) {
 }
 
 TokenBatch batch_of(const RunVerb& verb, const LanguageModel& lm) {
-  if (verb.tokens.empty()) {
-    require(verb.mask.empty(), "run: --mask goes with --tokens");
-    require(!verb.text.empty() || !verb.text_file.empty(),
-            "run: expected --text, --text-file or --tokens");
-    return lm.encode(read_text(verb.text, verb.text_file));
-  }
-  require(verb.text.empty() && verb.text_file.empty(),
-          "run: give one of --text, --text-file and --tokens");
+  if (verb.tokens.empty()) return lm.encode(read_text(verb.text, verb.text_file));
   TokenBatch batch;
   batch.tokens = read_named(verb.tokens, "tokens").to(at::kLong);
   if (batch.tokens.dim() == 1) batch.tokens = batch.tokens.unsqueeze(0);
@@ -50,6 +42,14 @@ TokenBatch batch_of(const RunVerb& verb, const LanguageModel& lm) {
     if (batch.attention_mask.dim() == 1) batch.attention_mask = batch.attention_mask.unsqueeze(0);
   }
   return batch;
+}
+
+void check_usage(const RunVerb& verb) {
+  const bool has_text = !verb.text.empty() || !verb.text_file.empty();
+  require_usage(verb.mask.empty() || !verb.tokens.empty(), "run: --mask goes with --tokens");
+  require_usage(has_text || !verb.tokens.empty(), "run: expected --text, --text-file or --tokens");
+  require_usage(!has_text || verb.tokens.empty(),
+                "run: give one of --text, --text-file and --tokens");
 }
 
 TableBlock saved_table(const std::vector<io::TensorView>& views) {
@@ -62,6 +62,7 @@ TableBlock saved_table(const std::vector<io::TensorView>& views) {
 }
 
 void run(const RunVerb& verb) {
+  check_usage(verb);
   const auto start = std::chrono::steady_clock::now();
   const LanguageModel lm = load(verb.model, verb.process);
   RunOptions options;

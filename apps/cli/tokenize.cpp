@@ -28,15 +28,13 @@ void tokenize(const TokenizeVerb& verb) {
                           tokenizer.display(encoding.ids[i]),
                           std::to_string(begin) + "-" + std::to_string(end)});
   }
-  if (verb.output.json && !verb.output.wants_files()) {
-    return print_json({{"ids", encoding.ids}, {"tokens", encoding.tokens}, {"offsets", offsets}});
-  }
   Report report;
   report.title = std::to_string(encoding.ids.size()) + " tokens";
+  report.provenance = plain_provenance();
   report.blocks.emplace_back(std::move(table));
   report.provenance.model = verb.model;
-  report.provenance.command = command_line();
-  show(std::move(report), verb.output, nullptr);
+  show_document(report, verb.output,
+                {{"ids", encoding.ids}, {"tokens", encoding.tokens}, {"offsets", offsets}});
 }
 
 }  // namespace
