@@ -4,7 +4,7 @@
 #include <pty.h>
 
 #include "tests/cli/cli_fixture.h"
-#include "tests/lm/default_model.h"
+#include "tests/support/default_model.h"
 
 namespace {
 

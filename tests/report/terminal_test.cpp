@@ -143,6 +143,17 @@ TEST_F(Terminal, AlignsNumbersToTheRight) {
             "b      12.25\n");
 }
 
+TEST_F(Terminal, LeavesTheValueOfATokenWithoutOneBlank) {
+  TokenStripBlock strip;
+  strip.tokens = {"The", "cat"};
+  strip.values = {NAN, 2.5};
+  Report report;
+  report.blocks = {strip};
+  const std::string text = render_terminal(report, {40, false});
+  EXPECT_EQ(text.find("nan"), std::string::npos) << text;
+  EXPECT_NE(text.find("2.5"), std::string::npos) << text;
+}
+
 TEST_F(Terminal, MarksTextThatWasCut) {
   Report report;
   report.blocks = {TableBlock{"", {"path"}, {{std::string(100, 'p')}}, ""}};

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "weir/report/display_text.h"
 #include "weir/report/number_text.h"
@@ -18,7 +19,8 @@ std::vector<TokenCell> cells_of(const TokenStripBlock& strip, const NumberFormat
   for (size_t i = 0; i < strip.tokens.size(); ++i) {
     TokenCell cell;
     cell.token = truncated(visible(strip.tokens[i], Spaces::kMarked), most);
-    if (!strip.values.empty()) cell.value = format(strip.values[i]);
+    const bool has_value = !strip.values.empty() && !std::isnan(strip.values[i]);
+    if (has_value) cell.value = format(strip.values[i]);
     cell.width = std::max(display_width(cell.token), display_width(cell.value));
     cells.push_back(std::move(cell));
   }
