@@ -97,6 +97,42 @@ TEST(Weights, ConversionKeepsTheTieAndTheSourceAsItWas) {
   EXPECT_EQ(model.weights.blocks[2].mlp.W_in.dtype_name(), "F32");
 }
 
+// A [in, out] matrix in Q8_0: for each 32 inputs of an output a float16 step and 32 int8 factors.
+Matrix in_q8_0(const at::Tensor& weight) {
+  const at::Tensor blocks = weight.t().contiguous().view({-1, 32});
+  const at::Tensor steps = (blocks.abs().amax(1, true) / 127).to(at::kHalf);
+  const at::Tensor factors = (blocks / steps.to(at::kFloat)).round().to(at::kChar);
+  const auto bytes = std::make_shared<at::Tensor>(
+      at::cat({steps.view(at::kByte), factors.view(at::kByte)}, 1).contiguous());
+  io::TensorView view;
+  view.name = "w";
+  view.dtype = io::DType::kQ8_0;
+  view.shape = {weight.size(1), weight.size(0)};
+  view.data = static_cast<const std::byte*>(bytes->data_ptr());
+  view.n_bytes = bytes->nbytes();
+  view.owner = bytes;
+  return Matrix::from_rows(view);
+}
+
+TEST(Weights, BlockTypesStayAsStoredWhenComputingInBfloat16) {
+  LoadedModel model = load_model(golden_folder("llama_mha"));
+  const at::Tensor dense = model.weights.blocks[0].mlp.W_in.dense();
+  model.weights.blocks[0].mlp.W_in = in_q8_0(dense);
+  ASSERT_LT((model.weights.blocks[0].mlp.W_in.dense() - dense).abs().max().item<double>(), 0.01);
+  ForwardInput input;
+  input.tokens = at::arange(1, 20, at::kLong).unsqueeze(0);
+  const Transformer full(model.config, model.weights);
+  const Transformer half(model.config, model.weights, at::kBFloat16);
+  EXPECT_EQ(half.weights().blocks[0].mlp.W_in.dtype_name(), "Q8_0");
+  EXPECT_EQ(half.weights().blocks[1].mlp.W_in.dtype_name(), "BF16");
+  const at::Tensor logits = full.forward(input).logits;
+  const double apart = (half.forward(input).logits - logits).abs().max().item<double>();
+  // bfloat16 keeps 8 bits: 1/256 of the largest value, grown by a few layers.
+  EXPECT_LT(apart, logits.abs().max().item<double>() / 256 * 8);
+  const Transformer wide(model.config, model.weights, at::kDouble);
+  EXPECT_EQ(wide.weights().blocks[0].mlp.W_in.dtype_name(), "F64");
+}
+
 TEST(Weights, BytesAreThoseOfTheFileAndATieCountsOnce) {
   const LoadedModel tied = load_model(golden_folder("gpt2"));
   EXPECT_EQ(n_bytes(tied.weights), 4 * n_parameters(tied.weights, tied.config));

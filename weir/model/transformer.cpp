@@ -25,7 +25,7 @@ at::ScalarType computable(at::ScalarType dtype, const Weights& weights) {
 
 Transformer::Transformer(ModelConfig config, Weights weights, at::ScalarType dtype)
     : config_(std::move(config)),
-      weights_(dtype == at::kFloat ? std::move(weights) : to(weights, device_of(weights), dtype)),
+      weights_(for_computing_in(weights, dtype)),
       dtype_(computable(dtype, weights_)),
       hook_names_(weir::hook_names(config_, weights_)) {}
 

@@ -249,7 +249,10 @@ void visit_all(Weights& weights, const Visit& visit) {
 struct Converter {
   at::Device device;
   at::ScalarType dtype;
-  void operator()(Matrix& matrix) const { matrix = matrix.to(device, dtype); }
+  bool keeps_blocks = false;
+  void operator()(Matrix& matrix) const {
+    if (!keeps_blocks || !matrix.is_quantised()) matrix = matrix.to(device, dtype);
+  }
   void operator()(at::Tensor& tensor) const {
     if (tensor.defined()) tensor = tensor.to(device, dtype);
   }
@@ -265,11 +268,31 @@ struct ByteCounter {
 
 }  // namespace
 
-Weights to(const Weights& weights, at::Device device, at::ScalarType dtype) {
+namespace {
+
+// A tied unembedding stays the object that W_E is.
+Weights converted(const Weights& weights, const Converter& convert) {
   Weights result = weights;
-  visit_all(result, Converter{device, dtype});
-  result.W_U = weights.W_U.is_same(weights.W_E) ? result.W_E : weights.W_U.to(device, dtype);
+  visit_all(result, convert);
+  if (weights.W_U.is_same(weights.W_E)) {
+    result.W_U = result.W_E;
+  } else {
+    convert(result.W_U);
+  }
   return result;
+}
+
+}  // namespace
+
+Weights to(const Weights& weights, at::Device device, at::ScalarType dtype) {
+  return converted(weights, {device, dtype});
+}
+
+Weights for_computing_in(const Weights& weights, at::ScalarType dtype) {
+  if (dtype == at::kFloat) return weights;
+  const at::Tensor& table = weights.W_E.storage();
+  const at::Device device = table.defined() ? table.device() : at::Device(at::kCPU);
+  return converted(weights, {device, dtype, dtype != at::kDouble});
 }
 
 int64_t n_parameters(const Weights& weights, const ModelConfig& config) {

@@ -76,6 +76,9 @@ void set_parameter(Weights& weights, const ModelConfig& config, std::string_view
 
 /// Dense copies on `device` in `dtype`; block types are dequantised.
 Weights to(const Weights& weights, at::Device device, at::ScalarType dtype);
+/// What a forward that computes in `dtype` needs, where the weights are: dense parameters in that
+/// type. Block types stay as stored (their products are summed in float32), except for float64.
+Weights for_computing_in(const Weights& weights, at::ScalarType dtype);
 int64_t n_parameters(const Weights& weights, const ModelConfig& config);
 int64_t n_bytes(const Weights& weights);
 
