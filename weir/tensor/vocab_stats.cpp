@@ -12,6 +12,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "weir/base/error.h"
+#include "weir/base/progress.h"
 #include "weir/tensor/kernels/kernels.h"
 
 namespace weir {
@@ -207,7 +208,8 @@ class Pass {
     }
   }
 
-  VocabStats run() {
+  /// Advances `progress` by the logits that were made.
+  VocabStats run(Progress& progress) {
     const int64_t block = std::min(x_.size(0), kRowsAtOnce);
     const int64_t rows = std::max<int64_t>({block, references_ ? references_->size() : 0, 1});
     const int64_t width = std::clamp<int64_t>(kTileLogits / rows, 64, kWidestTile);
@@ -218,6 +220,7 @@ class Pass {
       for (int64_t row = 0; row < x_.size(0); row += block) {
         add(row, std::min(block, x_.size(0) - row));
       }
+      progress.advance(static_cast<uint64_t>(x_.size(0) * tiles_.width()));
     }
     return result();
   }
@@ -334,9 +337,11 @@ VocabStats vocab_stats(const at::Tensor& x, const Matrix& W_U, const at::Tensor&
   if (on_cpu.targets.defined()) on_cpu.targets = on_cpu.targets.cpu();
   if (on_cpu.reference.defined()) on_cpu.reference = on_cpu.reference.cpu();
   std::vector<VocabStats> parts;
+  Progress progress("vocabulary statistics", static_cast<uint64_t>(rows.size(0) * W_U.n_out()),
+                    "logits");
   for (int64_t first = 0; first < rows.size(0) || parts.empty(); first += kRowsOfAPass) {
     const int64_t count = std::min(kRowsOfAPass, rows.size(0) - first);
-    parts.push_back(Pass(rows, first, count, W_U, bias, on_cpu).run());
+    parts.push_back(Pass(rows, first, count, W_U, bias, on_cpu).run(progress));
   }
   return joined(parts);
 }
