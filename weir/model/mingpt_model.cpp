@@ -1,5 +1,6 @@
 #include "weir/model/mingpt_model.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "weir/base/error.h"
@@ -53,7 +54,7 @@ json sizes_of(const io::TensorMap& all, bool is_nanogpt) {
 
 LoadedModel load_mingpt_model(const std::filesystem::path& path) {
   const io::TensorMap all = read_tensors(path.string());
-  const bool is_nanogpt = all.metadata.count(std::string(kNanoGptArguments) + "n_layer") != 0;
+  const bool is_nanogpt = all.metadata.count(fmt::format("{}n_layer", kNanoGptArguments)) != 0;
   if (!is_nanogpt && all.metadata.count("config") == 0) {
     fail(
         ErrorCode::kUnsupported,
