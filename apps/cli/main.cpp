@@ -64,6 +64,8 @@ int main(int argc, char** argv) {
   add_bench(app);
   add_completion(app);
   const int status = parse_and_run(app, argc, argv);
-  std::fflush(stdout);
+  if (std::fflush(stdout) != 0 && status == kOk) {
+    return report_error("the output cannot be written to the end (disk full?)", kFailed);
+  }
   return status;
 }

@@ -79,6 +79,11 @@ TEST(AtomicFile, TwoWritersOfOneNameDoNotMix) {
   EXPECT_EQ(n_files(folder), 1);
 }
 
+TEST(AtomicFile, LeavesWhatIsNoPlainFileAlone) {
+  EXPECT_THROW(io::AtomicFile("/dev/null"), Error);
+  EXPECT_FALSE(std::filesystem::is_regular_file("/dev/null"));
+}
+
 TEST(AtomicFile, SaysWhatCannotBe) {
   const TemporaryFolder folder;
   std::string message;

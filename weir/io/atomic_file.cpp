@@ -41,6 +41,13 @@ AtomicFile::AtomicFile(const std::filesystem::path& path)
   std::error_code ignored;
   require(!std::filesystem::is_directory(path, ignored), "{}: expected a file, found a folder",
           path.string());
+  // Renaming over a device, a pipe or a link would replace the thing itself.
+  const auto kind = std::filesystem::symlink_status(path, ignored).type();
+  require(
+      kind == std::filesystem::file_type::regular ||
+          kind == std::filesystem::file_type::not_found || kind == std::filesystem::file_type::none,
+      "{}: expected a plain file or a new name, found a device, pipe or link; give another path",
+      path.string());
   const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW;
   descriptor_ = ::open(temporary_.c_str(), flags, 0666);
   if (descriptor_ < 0) fail_with_errno("created");
