@@ -25,7 +25,10 @@ TEST(Threads, ParallelForUsesThem) {
   EXPECT_EQ(set_threads(0), at::get_num_threads());
 }
 
-TEST(Threads, RefusesANegativeNumber) { EXPECT_THROW(set_threads(-1), Error); }
+TEST(Threads, RefusesNumbersThatCannotBe) {
+  EXPECT_THROW(set_threads(-1), Error);
+  EXPECT_THROW(set_threads(1000000), Error);
+}
 
 }  // namespace
 }  // namespace weir
