@@ -1,1 +1,1 @@
-// The translation unit that owns the shared precompiled ATen header (see weir_use_torch).
+// The translation unit that owns a shared precompiled header (see weir_pch).
