@@ -9,6 +9,7 @@
 #include "weir/base/ends_with.h"
 #include "weir/base/error.h"
 #include "weir/tensor/convert.h"
+#include "weir/tensor/half_precision.h"
 
 namespace weir {
 namespace {
@@ -87,8 +88,9 @@ at::Tensor changed(const at::Tensor& part, const Intervention& intervention) {
     case Intervention::Op::kScale:
       return part * value;
     case Intervention::Op::kProject: {
-      const at::Tensor basis = orthonormal_rows(value.dim() == 1 ? value.unsqueeze(0) : value);
-      return part - at::matmul(at::matmul(part, basis.t()), basis);
+      const at::Tensor directions = widened(value.dim() == 1 ? value.unsqueeze(0) : value);
+      const at::Tensor basis = orthonormal_rows(directions), wide = widened(part);
+      return (wide - at::matmul(at::matmul(wide, basis.t()), basis)).to(part.scalar_type());
     }
   }
   fail(ErrorCode::kInternal, "intervention: unknown operation");

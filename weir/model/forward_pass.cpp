@@ -4,6 +4,7 @@
 
 #include "weir/base/error.h"
 #include "weir/base/interrupt.h"
+#include "weir/tensor/half_precision.h"
 
 namespace weir {
 namespace {
@@ -33,6 +34,30 @@ void check_tokens(const at::Tensor& tokens, int64_t d_vocab) {
           low < 0 ? low : high, d_vocab, d_vocab - 1);
 }
 
+void check_segments(const at::Tensor& segments, const at::Tensor& given, int64_t n_cached) {
+  require(n_cached == 0, "forward: segments and {} cached positions; packed rows take no cache",
+          n_cached);
+  require(segments.scalar_type() == at::kLong && segments.sizes() == given.sizes().slice(0, 2),
+          "forward: expected int64 segments [{}, {}], got {} {}", given.size(0), given.size(1),
+          at::toString(segments.scalar_type()), c10::str(segments.sizes()));
+  require((segments.diff(1, 1) >= 0).all().item<bool>(),
+          "forward: expected segments that never fall along a row; a document stands in one piece");
+}
+
+// [B, S] or [S]: how many real tokens of its document stand before each token.
+at::Tensor real_positions(const at::Tensor& mask, const at::Tensor& segments, int64_t n,
+                          const at::Device& device) {
+  const auto integers = at::TensorOptions().dtype(at::kLong).device(device);
+  const at::Tensor counted = mask.defined() ? mask.cumsum(1) : at::arange(1, n + 1, integers);
+  if (!segments.defined()) return (counted - 1).clamp_min(0);
+  const at::Tensor before =
+      (mask.defined() ? counted - mask.to(at::kLong) : counted - 1).expand(segments.sizes());
+  const at::Tensor starts = at::cat(
+      {at::zeros({segments.size(0), 1}, integers.dtype(at::kBool)), segments.diff(1, 1) != 0}, 1);
+  const at::Tensor base = std::get<0>(before.masked_fill(starts.logical_not(), 0).cummax(1));
+  return (counted - 1 - base).clamp_min(0);
+}
+
 }  // namespace
 
 ForwardPass::ForwardPass(const ModelConfig& config, const Weights& weights, at::ScalarType dtype,
@@ -56,10 +81,10 @@ ForwardOutput ForwardPass::run() {
             "forward: expected an attention mask [{}, {}], got {}", given.size(0), n_all,
             c10::str(mask_.sizes()));
     mask_ = mask_.to(at::kBool);
-    key_positions_ = (mask_.cumsum(1) - 1).clamp_min(0);
-  } else {
-    key_positions_ = at::arange(n_all, at::TensorOptions().dtype(at::kLong).device(given.device()));
   }
+  segments_ = input_.segments;
+  if (segments_.defined()) check_segments(segments_, given, first_position_);
+  key_positions_ = real_positions(mask_, segments_, n_all, given.device());
 
   const int64_t stop = input_.stop_at_layer.value_or(config_.n_layers);
   require(input_.start_layer >= 0 && input_.start_layer <= stop && stop <= config_.n_layers,
@@ -99,7 +124,7 @@ at::Tensor ForwardPass::embed() {
     const at::Tensor positions = key_positions_.slice(-1, first_position_);
     // Pads take no position.
     const int64_t longest =
-        mask_.defined() ? positions.max().item<int64_t>() + 1 : first_position_ + n_new_;
+        positions.dim() == 2 ? positions.max().item<int64_t>() + 1 : first_position_ + n_new_;
     require(longest <= weights_.W_pos.size(0),
             "forward: {} positions, but the model has position embeddings for {}", longest,
             weights_.W_pos.size(0));
@@ -155,14 +180,13 @@ at::Tensor ForwardPass::project(int64_t layer, const char* input_site, const Att
   if (!input.per_head.defined() && !wants(layer, input_site)) {
     return matrix.apply(input.normalized, bias).unflatten(-1, {n_heads, config_.d_head});
   }
-  const at::Tensor before = input.residual.unsqueeze(2).expand({-1, -1, n_heads, -1});
   // hook_attn_in has one copy for each query head; grouped key heads have none of their own.
   const bool shared = input.per_head.defined() && n_heads == config_.n_heads;
-  const at::Tensor stream = tap(layer, input_site, shared ? input.per_head : before);
-  const bool untouched = stream.data_ptr() == before.data_ptr() &&
-                         stream.strides() == before.strides() && !stream.requires_grad() &&
-                         !before.requires_grad();
-  if (untouched) {
+  const at::Tensor before =
+      shared ? input.per_head : input.residual.unsqueeze(2).expand({-1, -1, n_heads, -1});
+  const at::Tensor stream = tap(layer, input_site, before);
+  const bool is_changed = !stream.is_same(before) || (shared && input.is_changed);
+  if (!is_changed && !stream.requires_grad()) {
     return matrix.apply(input.normalized, bias).unflatten(-1, {n_heads, config_.d_head});
   }
   const NormWeights& ln1 = weights_.blocks[layer].ln1;
@@ -171,7 +195,7 @@ at::Tensor ForwardPass::project(int64_t layer, const char* input_site, const Att
       norm_first ? norm(stream, config_.norm, config_.norm_eps, ln1.w, ln1.b, config_.norm_offset)
                  : stream;
   const at::Tensor per_head = matrix.dense(dtype_).unflatten(1, {n_heads, config_.d_head});
-  const at::Tensor out = at::einsum("bthd,dhk->bthk", {read, per_head});
+  const at::Tensor out = contraction("bthd,dhk->bthk", read, per_head);
   return bias.defined() ? out + bias.view({n_heads, config_.d_head}) : out;
 }
 
@@ -191,8 +215,8 @@ std::pair<at::Tensor, at::Tensor> ForwardPass::rotated(int64_t layer, const at::
     if (config == &rotary) all = &tables;
   }
   if (all == nullptr) {
-    const int64_t length =
-        mask_.defined() ? key_positions_.max().item<int64_t>() + 1 : key_positions_.size(-1);
+    const int64_t length = key_positions_.dim() == 2 ? key_positions_.max().item<int64_t>() + 1
+                                                     : key_positions_.size(0);
     tables_.emplace_back(&rotary, rotary_tables(rotary, key_positions_, length));
     all = &tables_.back().second;
   }
@@ -211,15 +235,29 @@ at::Tensor ForwardPass::attention(int64_t layer, const at::Tensor& residual,
   const int64_t n_heads = config_.n_heads, n_kv_heads = config_.n_kv_heads;
   AttentionInput input{residual, normalized, {}};
   if (wants(layer, "hook_attn_in")) {
-    input.per_head =
-        tap(layer, "hook_attn_in", residual.unsqueeze(2).expand({-1, -1, n_heads, -1}));
+    const at::Tensor copies = residual.unsqueeze(2).expand({-1, -1, n_heads, -1});
+    input.per_head = tap(layer, "hook_attn_in", copies);
+    input.is_changed = !input.per_head.is_same(copies);
   }
-  at::Tensor q = tap(layer, "attn.hook_q",
-                     project(layer, "hook_q_input", input, weights.W_Q, weights.b_Q, n_heads));
-  at::Tensor k = tap(layer, "attn.hook_k",
-                     project(layer, "hook_k_input", input, weights.W_K, weights.b_K, n_kv_heads));
-  at::Tensor v = tap(layer, "attn.hook_v",
-                     project(layer, "hook_v_input", input, weights.W_V, weights.b_V, n_kv_heads));
+  // Where no hook looks at what one of them reads, they are made together.
+  std::vector<at::Tensor> made;
+  if (!input.per_head.defined() && !wants(layer, "hook_q_input") && !wants(layer, "hook_k_input") &&
+      !wants(layer, "hook_v_input")) {
+    made = apply_together(
+        normalized,
+        {{weights.W_Q, weights.b_Q}, {weights.W_K, weights.b_K}, {weights.W_V, weights.b_V}});
+  }
+  const auto projected = [&](size_t which, const char* input_site, const Matrix& matrix,
+                             const at::Tensor& bias, int64_t heads) {
+    return made.empty() ? project(layer, input_site, input, matrix, bias, heads)
+                        : made[which].unflatten(-1, {heads, config_.d_head});
+  };
+  at::Tensor q =
+      tap(layer, "attn.hook_q", projected(0, "hook_q_input", weights.W_Q, weights.b_Q, n_heads));
+  at::Tensor k =
+      tap(layer, "attn.hook_k", projected(1, "hook_k_input", weights.W_K, weights.b_K, n_kv_heads));
+  at::Tensor v =
+      tap(layer, "attn.hook_v", projected(2, "hook_v_input", weights.W_V, weights.b_V, n_kv_heads));
   if (config_.qk_norm != QkNorm::kNone) {
     q = qk_norm(name_of(layer, "attn.q_norm"), q, weights.q_norm);
     k = qk_norm(name_of(layer, "attn.k_norm"), k, weights.k_norm);
@@ -239,7 +277,7 @@ at::Tensor ForwardPass::mixed_values(int64_t layer, const at::Tensor& q, const a
   options.scale = config_.attn_scale / (config_.scale_by_inverse_layer ? layer + 1.0 : 1.0);
   options.softcap = config_.attn_softcap;
   if (config_.position == PositionKind::kAlibi) options.slopes = alibi_slopes(config_.n_heads);
-  const AttentionMask mask{first_position_, config_.window(layer), mask_};
+  const AttentionMask mask{first_position_, config_.window(layer), mask_, segments_};
   if (!wants(layer, "attn.hook_attn_scores") && !wants(layer, "attn.hook_pattern")) {
     return attention_values(q, k, v, options, mask);
   }
@@ -254,9 +292,9 @@ at::Tensor ForwardPass::output_projection(int64_t layer, const at::Tensor& z) {
   if (wants(layer, "attn.hook_result")) {
     const at::Tensor per_head =
         weights.W_O.dense(dtype_).unflatten(0, {config_.n_heads, config_.d_head});
-    const at::Tensor result = at::einsum("bthk,hkd->bthd", {z, per_head});
-    const at::Tensor out = tap(layer, "attn.hook_result", result).sum(2);
-    return weights.b_O.defined() ? out + weights.b_O : out;
+    const at::Tensor result = contraction("bthk,hkd->bthd", z, per_head);
+    const at::Tensor out = widened(tap(layer, "attn.hook_result", result)).sum(2);
+    return (weights.b_O.defined() ? out + weights.b_O : out).to(dtype_);
   }
   return weights.W_O.apply(z.flatten(2), weights.b_O);
 }
@@ -268,10 +306,10 @@ at::Tensor ForwardPass::mlp(int64_t layer, const at::Tensor& normalized) {
     const at::Tensor post = tap(layer, "mlp.hook_post", activate(pre, config_.activation));
     return weights.W_out.apply(post, weights.b_out);
   }
-  const at::Tensor pre =
-      tap(layer, "mlp.hook_pre", weights.W_gate.apply(normalized, weights.b_gate));
-  const at::Tensor linear =
-      tap(layer, "mlp.hook_pre_linear", weights.W_in.apply(normalized, weights.b_in));
+  const std::vector<at::Tensor> made =
+      apply_together(normalized, {{weights.W_gate, weights.b_gate}, {weights.W_in, weights.b_in}});
+  const at::Tensor pre = tap(layer, "mlp.hook_pre", made[0]);
+  const at::Tensor linear = tap(layer, "mlp.hook_pre_linear", made[1]);
   const at::Tensor post = tap(layer, "mlp.hook_post", gated(pre, linear, config_.activation));
   return weights.W_out.apply(post, weights.b_out);
 }
@@ -282,7 +320,8 @@ at::Tensor ForwardPass::unembed(const at::Tensor& residual, bool final_norm) {
   x = tap("unembed.hook_in", x);
   at::Tensor logits = tap("unembed.hook_out", weights_.W_U.apply(x, weights_.b_U));
   if (config_.logit_softcap > 0) {
-    logits = (logits / config_.logit_softcap).tanh().mul(config_.logit_softcap);
+    const at::Tensor bent = (widened(logits) / config_.logit_softcap).tanh();
+    logits = bent.mul(config_.logit_softcap).to(logits.scalar_type());
   }
   return logits;
 }

@@ -27,9 +27,10 @@ class ForwardPass {
 
   /// What queries, keys and values are made from.
   struct AttentionInput {
-    at::Tensor residual;    ///< [B, T, D]
-    at::Tensor normalized;  ///< [B, T, D]
-    at::Tensor per_head;    ///< [B, T, H, D]: what hook_attn_in left; undefined: not hooked.
+    at::Tensor residual;      ///< [B, T, D]
+    at::Tensor normalized;    ///< [B, T, D]
+    at::Tensor per_head;      ///< [B, T, H, D]: what hook_attn_in left; undefined: not hooked.
+    bool is_changed = false;  ///< hook_attn_in left something else than copies of the residual.
   };
   at::Tensor project(int64_t layer, const char* input_site, const AttentionInput& input,
                      const Matrix& matrix, const at::Tensor& bias, int64_t n_heads);
@@ -54,8 +55,10 @@ class ForwardPass {
   const Hooks* hooks_;
   int64_t first_position_ = 0;  ///< Positions already in the cache.
   int64_t n_new_ = 0;
-  at::Tensor mask_;           ///< bool [B, S] or undefined
-  at::Tensor key_positions_;  ///< int64 [B, S] or [S]: position of each token among real tokens
+  at::Tensor mask_;      ///< bool [B, S] or undefined
+  at::Tensor segments_;  ///< int64 [B, T] or undefined
+  /// int64 [B, S] or [S]: position of each token among the real ones of its document
+  at::Tensor key_positions_;
   std::vector<std::pair<const RotaryConfig*, RotaryTables>> tables_;
 };
 

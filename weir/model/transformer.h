@@ -27,6 +27,10 @@ struct ForwardInput {
   /// bool [B, S], true where a token is real; S = cached length + T. Undefined: all real. Pads
   /// stand on the left; positions count real tokens only.
   at::Tensor attention_mask;
+  /// int64 [B, T]: documents packed in a row, by ids that never fall along it. Attention stays
+  /// inside a document and positions restart with it, as if each were run alone (only dynamic and
+  /// longrope frequencies are those of the longest document). Not together with a cache.
+  at::Tensor segments;
   LogitsAt logits = LogitsAt::kAll;
   KvCache* cache = nullptr;  ///< Extended by T positions.
   const Hooks* hooks = nullptr;

@@ -7,6 +7,8 @@
 
 #include "weir/base/error.h"
 #include "weir/nn/kernel_use.h"
+#include "weir/tensor/half_precision.h"
+#include "weir/tensor/hand_gradient.h"
 #include "weir/tensor/kernels/kernels.h"
 
 namespace weir {
@@ -18,8 +20,9 @@ std::optional<kernels::GateKind> gate_kind(Activation activation) {
   return std::nullopt;
 }
 
+constexpr int64_t kWorthAThread = 1 << 14;  // Elements
+
 at::Tensor gated_by_kernel(const at::Tensor& gate, const at::Tensor& up, kernels::GateKind kind) {
-  constexpr int64_t kWorthAThread = 1 << 14;  // Elements
   at::Tensor out = at::empty_like(gate);
   const float* factors = up.defined() ? up.data_ptr<float>() : nullptr;
   at::parallel_for(0, gate.numel(), kWorthAThread, [&](int64_t begin, int64_t end) {
@@ -30,12 +33,29 @@ at::Tensor gated_by_kernel(const at::Tensor& gate, const at::Tensor& up, kernels
   return out;
 }
 
-}  // namespace
+// Gradients with respect to gate and, unless it is undefined, up.
+std::vector<at::Tensor> gated_gradient(const at::Tensor& gate, const at::Tensor& up,
+                                       kernels::GateKind kind, const at::Tensor& dy) {
+  at::Tensor dgate = at::empty_like(gate);
+  at::Tensor dup = up.defined() ? at::empty_like(up) : at::Tensor();
+  at::parallel_for(0, gate.numel(), kWorthAThread, [&](int64_t begin, int64_t end) {
+    kernels::GatedGradientTask task;
+    task.gate = gate.data_ptr<float>() + begin;
+    task.dy = dy.data_ptr<float>() + begin;
+    task.n = end - begin;
+    task.kind = kind;
+    task.dgate = dgate.data_ptr<float>() + begin;
+    if (up.defined()) {
+      task.up = up.data_ptr<float>() + begin;
+      task.dup = dup.data_ptr<float>() + begin;
+    }
+    kernels::best().gated_gradient(task);
+  });
+  if (!up.defined()) return {dgate};
+  return {dgate, dup};
+}
 
-at::Tensor activate(const at::Tensor& x, Activation activation) {
-  if (const auto kind = gate_kind(activation); kind && runs_on_kernels({x})) {
-    return gated_by_kernel(x, {}, *kind);
-  }
+at::Tensor composed_activation(const at::Tensor& x, Activation activation) {
   switch (activation) {
     case Activation::kRelu:
       return at::relu(x);
@@ -51,11 +71,40 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
   fail(ErrorCode::kInternal, "activation: unknown kind");
 }
 
-at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation activation) {
-  if (const auto kind = gate_kind(activation); kind && runs_on_kernels({gate, up})) {
-    return gated_by_kernel(gate, up, *kind);
+// act(gate), times up unless that is undefined.
+at::Tensor opened(const at::Tensor& gate, const at::Tensor& up, Activation activation) {
+  if (needs_widening(gate)) {
+    return opened(widened(gate), widened(up), activation).to(gate.scalar_type());
   }
-  return activate(gate, activation) * up;
+  const auto composed = [activation](const std::vector<at::Tensor>& inputs) {
+    const at::Tensor open = composed_activation(inputs[0], activation);
+    return inputs.size() > 1 ? open * inputs[1] : open;
+  };
+  std::vector<at::Tensor> inputs = {gate};
+  if (up.defined()) inputs.push_back(up);
+  const auto kind = gate_kind(activation);
+  if (!kind || !suits_kernels({gate, up})) return composed(inputs);
+  if (!needs_graph({gate, up})) return gated_by_kernel(gate, up, *kind);
+  const auto factor = [](const auto& given) { return given.size() > 1 ? given[1] : at::Tensor(); };
+  HandGradient operation;
+  operation.forward = [=](const auto& given) {
+    return gated_by_kernel(given[0], factor(given), *kind);
+  };
+  operation.backward = [=](const auto& given, const at::Tensor& dy, const auto&) {
+    return gated_gradient(given[0], factor(given), *kind, dy.contiguous());
+  };
+  operation.composed = composed;
+  return with_gradient(inputs, std::move(operation));
+}
+
+}  // namespace
+
+at::Tensor activate(const at::Tensor& x, Activation activation) {
+  return opened(x, {}, activation);
+}
+
+at::Tensor gated(const at::Tensor& gate, const at::Tensor& up, Activation activation) {
+  return opened(gate, up, activation);
 }
 
 Activation parse_activation(std::string_view name) {

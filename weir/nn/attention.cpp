@@ -8,6 +8,7 @@
 #include <ATen/Parallel.h>
 
 #include "weir/nn/kernel_use.h"
+#include "weir/tensor/half_precision.h"
 #include "weir/tensor/kernels/kernels.h"
 
 namespace weir {
@@ -32,6 +33,10 @@ at::Tensor hidden_keys(int64_t n_queries, int64_t n_keys, const AttentionMask& m
   at::Tensor hidden = key > query;
   if (mask.window > 0) hidden = hidden.logical_or(key <= query - mask.window);
   hidden = hidden.unsqueeze(0).unsqueeze(0);
+  if (mask.segments.defined()) {
+    const at::Tensor segments = mask.segments.to(device);
+    hidden = hidden.logical_or((segments.unsqueeze(2) != segments.unsqueeze(1)).unsqueeze(1));
+  }
   if (mask.real_keys.defined()) {
     hidden = hidden.logical_or(mask.real_keys.logical_not().unsqueeze(1).unsqueeze(1));
   }
@@ -42,6 +47,9 @@ at::Tensor hidden_keys(int64_t n_queries, int64_t n_keys, const AttentionMask& m
 
 at::Tensor attention_scores(const at::Tensor& q, const at::Tensor& k, const ScoreOptions& options,
                             const AttentionMask& mask) {
+  if (needs_widening(q)) {
+    return attention_scores(widened(q), widened(k), options, mask).to(q.scalar_type());
+  }
   const int64_t n_heads = q.size(2);
   at::Tensor scores = at::matmul(q.transpose(1, 2), per_query_head(k, n_heads).transpose(-2, -1));
   scores.mul_(options.scale);
@@ -60,6 +68,7 @@ at::Tensor attention_scores(const at::Tensor& q, const at::Tensor& k, const Scor
 }
 
 at::Tensor attention_pattern(const at::Tensor& scores) {
+  if (needs_widening(scores)) return attention_pattern(widened(scores)).to(scores.scalar_type());
   if (runs_on_kernels({scores})) {
     at::Tensor pattern = at::empty_like(scores);
     const int64_t n = scores.size(-1);
@@ -71,13 +80,13 @@ at::Tensor attention_pattern(const at::Tensor& scores) {
     });
     return pattern;
   }
-  const at::Tensor pattern = scores.softmax(-1);
-  const at::Tensor blind = std::get<0>(scores.max(-1, true)) == kMinusInfinity;
-  return at::where(blind, at::zeros({}, pattern.options()), pattern);
+  // Blind rows are filled before the softmax: its gradient over nothing but -inf is not a number.
+  const at::Tensor blind = scores.detach().amax(-1, /*keepdim=*/true) == kMinusInfinity;
+  return scores.masked_fill(blind, 0).softmax(-1).masked_fill(blind, 0);
 }
 
 at::Tensor attention_mix(const at::Tensor& pattern, const at::Tensor& v) {
-  return at::matmul(pattern, per_query_head(v, pattern.size(1))).transpose(1, 2);
+  return product(pattern, per_query_head(v, pattern.size(1))).transpose(1, 2);
 }
 
 at::Tensor alibi_slopes(int64_t n_heads) {

@@ -12,7 +12,12 @@ struct AttentionMask {
   int64_t first_query = 0;
   int64_t window = 0;    ///< Keys visible, the query's own included; 0: all before it.
   at::Tensor real_keys;  ///< bool [B, S], false for pads; undefined: all real.
+  /// int64 [B, T], the document that each position belongs to, never falling along a row: a query
+  /// sees keys of its own document only. Undefined: one document a row. Only with T = S.
+  at::Tensor segments;
 };
+
+/// In all of these, half types on the CPU are computed in float32 and rounded once, at the end.
 
 /// Scores [B, H, T, S] with hidden entries at -inf. q: [B, T, H, K]; k: [B, S, G, K], heads in
 /// groups of H / G share a key head. `slopes` [H] adds slope * (key - query) (ALiBi), or undefined.
@@ -31,8 +36,10 @@ at::Tensor attention_pattern(const at::Tensor& scores);
 at::Tensor attention_mix(const at::Tensor& pattern, const at::Tensor& v);
 
 /// z [B, T, H, K] straight from q, k and v: what attention_mix(attention_pattern(attention_scores(
-/// ...)), v) gives up to rounding, without holding the [T, S] maps. Where that is not possible
-/// (a graph is to be built, another type or device, pads not on the left) it is exactly that.
+/// ...)), v) gives up to rounding, without holding the [T, S] maps or repeating grouped keys. In
+/// float32 on the CPU also with gradients: backward makes the maps anew, a block of queries at a
+/// time. Elsewhere (float64, a GPU, pads not on the left) it is exactly that composition, and
+/// second derivatives always go through it.
 at::Tensor attention_values(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                             const ScoreOptions& options, const AttentionMask& mask);
 

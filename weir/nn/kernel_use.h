@@ -6,8 +6,10 @@
 
 namespace weir {
 
-/// True when an operation on these tensors may run on weir/tensor/kernels: all of them (undefined
-/// ones aside) are contiguous float32 on the CPU and none needs a graph.
+/// True when weir/tensor/kernels can read these tensors: all of them (undefined ones aside) are
+/// contiguous float32 on the CPU.
+bool suits_kernels(std::initializer_list<at::Tensor> tensors);
+/// The same, and none needs a graph.
 bool runs_on_kernels(std::initializer_list<at::Tensor> tensors);
 
 }  // namespace weir

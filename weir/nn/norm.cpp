@@ -6,6 +6,8 @@
 #include <ATen/Parallel.h>
 
 #include "weir/nn/kernel_use.h"
+#include "weir/tensor/half_precision.h"
+#include "weir/tensor/hand_gradient.h"
 #include "weir/tensor/kernels/kernels.h"
 
 namespace weir {
@@ -13,11 +15,7 @@ namespace {
 
 constexpr int64_t kWorthAThread = 1 << 15;  // Elements
 
-// Squares of bfloat16 lose digits and those of float16 overflow: half types are summed in float32,
-// as the reference does.
-at::Tensor widened(const at::Tensor& x) {
-  return x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kHalf ? x.to(at::kFloat) : x;
-}
+constexpr int64_t kStretches = 16;  // Sums over rows, each made apart: the same on any threads.
 
 at::Tensor rms_norm(const at::Tensor& x, double eps, const at::Tensor& w, double offset) {
   at::Tensor out = at::empty_like(x);
@@ -32,6 +30,58 @@ at::Tensor rms_norm(const at::Tensor& x, double eps, const at::Tensor& w, double
                      }
                    });
   return out;
+}
+
+at::Tensor composed_rms_norm(const at::Tensor& x, double eps, const at::Tensor& w,
+                             const at::Tensor& b, double offset) {
+  const at::Tensor wide = widened(x);
+  const at::Tensor inverse = wide.square().mean(-1, true).add(eps).rsqrt();
+  return norm_gain(wide * inverse, w, b, offset).to(x.scalar_type());
+}
+
+// Gradients with respect to x and, unless w is undefined, w.
+std::vector<at::Tensor> rms_norm_gradient(const at::Tensor& x, double eps, const at::Tensor& w,
+                                          double offset, const at::Tensor& dy) {
+  const int64_t n = x.size(-1), n_rows = x.numel() / n;
+  const int64_t stretch = (n_rows + kStretches - 1) / kStretches;
+  at::Tensor dx = at::empty_like(x);
+  at::Tensor dw = w.defined() ? at::zeros({kStretches, n}) : at::Tensor();
+  at::parallel_for(0, kStretches, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t part = begin; part < end; ++part) {
+      kernels::RmsGradientTask task;
+      task.n = n;
+      task.offset = static_cast<float>(offset);
+      task.eps = static_cast<float>(eps);
+      if (w.defined()) {
+        task.gain = w.data_ptr<float>();
+        task.dgain = dw.data_ptr<float>() + part * n;
+      }
+      for (int64_t row = part * stretch; row < std::min(n_rows, (part + 1) * stretch); ++row) {
+        task.x = x.data_ptr<float>() + row * n;
+        task.dy = dy.data_ptr<float>() + row * n;
+        task.dx = dx.data_ptr<float>() + row * n;
+        kernels::best().rms_norm_gradient(task);
+      }
+    }
+  });
+  if (!w.defined()) return {dx};
+  return {dx, dw.sum(0)};
+}
+
+at::Tensor differentiable_rms_norm(const at::Tensor& x, double eps, const at::Tensor& w,
+                                   double offset) {
+  const auto gain = [](const auto& xw) { return xw.size() > 1 ? xw[1] : at::Tensor(); };
+  HandGradient operation;
+  operation.forward = [=](const auto& xw) { return rms_norm(xw[0], eps, gain(xw), offset); };
+  operation.backward = [=](const auto& xw, const at::Tensor& dy, const auto&) {
+    return rms_norm_gradient(xw[0], eps, gain(xw), offset, dy.contiguous());
+  };
+  operation.composed = [=](const auto& xw) {
+    return composed_rms_norm(xw[0], eps, gain(xw), {}, offset);
+  };
+  std::vector<at::Tensor> inputs = {x};
+  if (w.defined()) inputs.push_back(w);
+  return with_gradient(inputs, std::move(operation));
 }
 
 }  // namespace
@@ -58,13 +108,14 @@ at::Tensor norm_gain(const at::Tensor& normalized, const at::Tensor& w, const at
 at::Tensor norm(const at::Tensor& x, NormKind kind, double eps, const at::Tensor& w,
                 const at::Tensor& b, double offset) {
   if (kind == NormKind::kLayerNorm) {
-    const at::Tensor gain = w.defined() && offset != 0 ? w + offset : w;
-    return at::layer_norm(x, {x.size(-1)}, gain, b, eps);
+    const at::Tensor gain = widened(w.defined() && offset != 0 ? w + offset : w);
+    return at::layer_norm(widened(x), {x.size(-1)}, gain, widened(b), eps).to(x.scalar_type());
   }
-  if (runs_on_kernels({x, w}) && !b.defined()) return rms_norm(x, eps, w, offset);
-  const at::Tensor wide = widened(x);
-  const at::Tensor inverse = wide.square().mean(-1, true).add(eps).rsqrt();
-  return norm_gain(wide * inverse, w, b, offset).to(x.scalar_type());
+  if (!b.defined() && suits_kernels({x, w})) {
+    return needs_graph({x, w}) ? differentiable_rms_norm(x, eps, w, offset)
+                               : rms_norm(x, eps, w, offset);
+  }
+  return composed_rms_norm(x, eps, w, b, offset);
 }
 
 }  // namespace weir

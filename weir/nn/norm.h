@@ -12,7 +12,8 @@ enum class NormKind { kLayerNorm, kRmsNorm };
 at::Tensor norm_scale(const at::Tensor& x, NormKind kind, double eps);
 at::Tensor norm_divide(const at::Tensor& x, const at::Tensor& scale, NormKind kind);
 
-/// The whole norm in one pass: normalized * (w + offset) + b; w and b may be undefined.
+/// The whole norm in one pass: normalized * (w + offset) + b; w and b may be undefined. Half types
+/// are summed in float32 and rounded once.
 at::Tensor norm(const at::Tensor& x, NormKind kind, double eps, const at::Tensor& w,
                 const at::Tensor& b, double offset);
 at::Tensor norm_gain(const at::Tensor& normalized, const at::Tensor& w, const at::Tensor& b,

@@ -8,6 +8,8 @@
 
 #include "weir/base/error.h"
 #include "weir/nn/kernel_use.h"
+#include "weir/tensor/half_precision.h"
+#include "weir/tensor/hand_gradient.h"
 #include "weir/tensor/kernels/kernels.h"
 
 namespace weir {
@@ -118,6 +120,18 @@ at::Tensor rotate_adjacent(const at::Tensor& x, const at::Tensor& cos, const at:
   return at::stack({a * cos - b * sin, b * cos + a * sin}, -1).flatten(-2);
 }
 
+at::Tensor composed_rotation(const at::Tensor& x, const RotaryTables& tables,
+                             const RotaryConfig& config) {
+  // Tables [T, r] or [B, T, r] gain a head axis.
+  const at::Tensor cos = tables.cos.unsqueeze(-2).to(x.scalar_type());
+  const at::Tensor sin = tables.sin.unsqueeze(-2).to(x.scalar_type());
+  const at::Tensor turning = x.slice(-1, 0, config.n_dims);
+  const at::Tensor turned =
+      config.adjacent ? rotate_adjacent(turning, cos, sin) : rotate_half(turning, cos, sin);
+  if (config.n_dims == x.size(-1)) return turned;
+  return at::cat({turned, x.slice(-1, config.n_dims)}, -1);
+}
+
 }  // namespace
 
 bool RotaryConfig::same_frequencies(int64_t length, int64_t other) const {
@@ -162,17 +176,24 @@ RotaryTables rotary_tables(const RotaryConfig& config, const at::Tensor& positio
 }
 
 at::Tensor rotate(const at::Tensor& x, const RotaryTables& tables, const RotaryConfig& config) {
-  if (!config.adjacent && runs_on_kernels({x}) && tables.cos.stride(-1) == 1) {
-    return rotate_half_by_kernel(x, tables, config.n_dims);
+  if (needs_widening(x)) return rotate(widened(x), tables, config).to(x.scalar_type());
+  if (config.adjacent || !suits_kernels({x}) || tables.cos.stride(-1) != 1) {
+    return composed_rotation(x, tables, config);
   }
-  // Tables [T, r] or [B, T, r] gain a head axis.
-  const at::Tensor cos = tables.cos.unsqueeze(-2).to(x.scalar_type());
-  const at::Tensor sin = tables.sin.unsqueeze(-2).to(x.scalar_type());
-  const at::Tensor turning = x.slice(-1, 0, config.n_dims);
-  const at::Tensor turned =
-      config.adjacent ? rotate_adjacent(turning, cos, sin) : rotate_half(turning, cos, sin);
-  if (config.n_dims == x.size(-1)) return turned;
-  return at::cat({turned, x.slice(-1, config.n_dims)}, -1);
+  if (!needs_graph({x})) return rotate_half_by_kernel(x, tables, config.n_dims);
+  HandGradient operation;
+  operation.forward = [=](const auto& given) {
+    return rotate_half_by_kernel(given[0], tables, config.n_dims);
+  };
+  // The transpose of a rotation turns back.
+  operation.backward = [=](const auto&, const at::Tensor& dy, const auto&) {
+    const RotaryTables back{tables.cos, tables.sin.neg()};
+    return std::vector<at::Tensor>{rotate_half_by_kernel(dy.contiguous(), back, config.n_dims)};
+  };
+  operation.composed = [=](const auto& given) {
+    return composed_rotation(given[0], tables, config);
+  };
+  return with_gradient({x}, std::move(operation));
 }
 
 }  // namespace weir

@@ -1,12 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include "weir/io/tensor_view.h"
 
 namespace weir {
+
+struct Affine;
 
 /// A weight matrix, kept as its file stores it until a kernel needs it.
 ///
@@ -40,8 +43,9 @@ class Matrix {
   /// The dense tensor itself (undefined for blocks): what an optimiser updates.
   const at::Tensor& storage() const { return dense_; }
 
-  /// x [..., in] -> x W + bias [..., out], in x's dtype. `bias` [out] may be undefined. Without a
-  /// graph to build, a few rows of x multiply the stored form directly and more of them its tiles,
+  /// x [..., in] -> x W + bias [..., out], in x's dtype. `bias` [out] may be undefined. Half types
+  /// on the CPU are summed in float32 and rounded once (tensor/half_precision.h). Without a graph
+  /// to build, a few rows of x multiply the stored form directly and more of them its tiles,
   /// converted one by one: no dense copy of a quantised or half-precision matrix is ever made.
   at::Tensor apply(const at::Tensor& x, const at::Tensor& bias = {}) const;
   /// Rows of W^T for a lookup table: ids [...] -> [..., in]. (W_E is held as the transpose of W_U,
@@ -55,12 +59,25 @@ class Matrix {
   Matrix to(at::Device device, at::ScalarType dtype) const;
 
  private:
-  bool has_kernel() const;
-  at::Tensor apply_to_few(const at::Tensor& x, const at::Tensor& bias) const;
+  friend std::vector<at::Tensor> apply_together(const at::Tensor& x,
+                                                const std::vector<Affine>& maps);
+  struct FewRows;
+  bool multiplies_as_stored(const at::Tensor& x, const at::Tensor& bias) const;
   at::Tensor apply_tiled(const at::Tensor& x) const;
+  at::Tensor widened_tile(int64_t first, int64_t count, const at::Tensor& scratch) const;
 
   at::Tensor dense_;
   io::TensorView blocks_;
 };
+
+/// x W + bias, as handles.
+struct Affine {
+  const Matrix& matrix;
+  const at::Tensor& bias;  ///< [out] or undefined
+};
+
+/// matrix.apply(x, bias) for maps that read the same x. Few rows of x are multiplied with all of
+/// them in one parallel region, so that the threads meet once.
+std::vector<at::Tensor> apply_together(const at::Tensor& x, const std::vector<Affine>& maps);
 
 }  // namespace weir

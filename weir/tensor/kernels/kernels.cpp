@@ -1,5 +1,7 @@
 #include "weir/tensor/kernels/kernels.h"
 
+#include "weir/base/error.h"
+#include "weir/base/paths.h"
 #include "weir/tensor/kernels/table.h"
 
 namespace weir::kernels {
@@ -24,6 +26,18 @@ std::vector<KernelTable> make_tables() {
 const std::vector<KernelTable>& tables() {
   static const std::vector<KernelTable> made = make_tables();
   return made;
+}
+
+const KernelTable& chosen() {
+  const std::optional<std::string> name = environment("WEIR_KERNELS");
+  if (!name) return tables().back();
+  std::string names;
+  for (const KernelTable& table : tables()) {
+    if (*name == to_string(table.isa)) return table;
+    names += (names.empty() ? "" : ", ") + std::string(to_string(table.isa));
+  }
+  fail(ErrorCode::kInvalidArgument, "WEIR_KERNELS: expected one of {} on this CPU, got '{}'", names,
+       *name);
 }
 
 }  // namespace
@@ -61,7 +75,10 @@ const FormatKernels* KernelTable::format(io::DType dtype) const {
   }
 }
 
-const KernelTable& best() { return tables().back(); }
+const KernelTable& best() {
+  static const KernelTable& table = chosen();
+  return table;
+}
 
 std::vector<const KernelTable*> available() {
   std::vector<const KernelTable*> all;

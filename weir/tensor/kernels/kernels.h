@@ -70,6 +70,13 @@ struct WeightTask {
   float scale = 1, softcap = 0, slope = 0;
 };
 
+/// The way back through attention weights: from d loss / d weight, in place, to d loss / d product.
+struct WeightGradientTask {
+  WeightTask made;                  ///< What made the weights; `scores` holds them now.
+  const float* products = nullptr;  ///< [n_keys] as they were before; only with a softcap.
+  float* gradient = nullptr;        ///< [n_keys]
+};
+
 /// One query against the keys and values of its key head: decoding's attention.
 struct DecodeTask {
   const float* query = nullptr;  ///< [n_queries] heads that share the key head, d_head apart.
@@ -87,6 +94,27 @@ struct DecodeTask {
 
 enum class GateKind { kSilu, kGeluTanh };
 
+/// From dy = d loss / d out of `gated` to dgate and, unless `up` is null, dup. dgate may be dy.
+struct GatedGradientTask {
+  const float* gate = nullptr;
+  const float* up = nullptr;
+  const float* dy = nullptr;
+  int64_t n = 0;
+  GateKind kind = GateKind::kSilu;
+  float* dgate = nullptr;
+  float* dup = nullptr;
+};
+
+struct RmsGradientTask {
+  const float* x = nullptr;
+  const float* dy = nullptr;
+  int64_t n = 0;
+  const float* gain = nullptr;  ///< May be null.
+  float offset = 0, eps = 0;
+  float* dx = nullptr;
+  float* dgain = nullptr;
+};
+
 /// The functions of one instruction set.
 struct KernelTable {
   Isa isa = Isa::kScalar;
@@ -103,21 +131,26 @@ struct KernelTable {
   void (*offer_top)(const float* z, int64_t n, int64_t first_id, const TopCandidates& top);
 
   void (*attention_weights)(const WeightTask& task);
+  void (*attention_weight_gradients)(const WeightGradientTask& task);
   void (*decode_attention)(const DecodeTask& task);
   /// out = softmax(x); zeros where every x is -inf.
   void (*softmax)(const float* x, int64_t n, float* out);
   /// out = x * (gain + offset) / sqrt(mean(x^2) + eps); gain may be null. out may be x.
   void (*rms_norm)(const float* x, int64_t n, const float* gain, float offset, float eps,
                    float* out);
+  /// From dy = d loss / d out of rms_norm to dx; adds d loss / d gain to dgain unless that is null.
+  void (*rms_norm_gradient)(const RmsGradientTask& task);
   /// out = act(gate) * up; without `up` (null) act(gate). out may be gate or up.
   void (*gated)(const float* gate, const float* up, int64_t n, GateKind kind, float* out);
+  void (*gated_gradient)(const GatedGradientTask& task);
   /// Turns pairs (i, i + n/2) of x[0, n) by the angles given as cos, sin [n/2], in place.
   void (*rotate_half)(float* x, int64_t n, const float* cos, const float* sin);
 
   const FormatKernels* format(io::DType dtype) const;
 };
 
-/// The best table this CPU can run.
+/// The best table this CPU can run, or the one that the environment variable WEIR_KERNELS names
+/// (scalar, AVX2, AVX-512; kInvalidArgument for others): how tests take the lower paths.
 const KernelTable& best();
 /// Every table this CPU can run, the scalar one first.
 std::vector<const KernelTable*> available();

@@ -63,6 +63,26 @@ struct Rows {
     softmax(scores, n, scores);
   }
 
+  static void attention_weight_gradients(const WeightGradientTask& t) {
+    const float* weights = t.made.scores;
+    const int64_t n = t.made.n_keys;
+    const F mean = V::set(dot(weights, t.gradient, n)), scale = V::set(t.made.scale);
+    for_vectors<V>(weights, n, [&](int64_t i, F weight, int count) {
+      const F centred = V::sub(load_some<V>(t.gradient + i, count), mean);
+      store_some<V>(t.gradient + i, V::mul(V::mul(weight, centred), scale), count);
+    });
+    if (t.made.softcap <= 0) return;
+    // d cap tanh(s / cap) / ds = 1 - tanh^2.
+    const int64_t last = t.made.end - 1;
+    for (int64_t i = t.made.first; i < t.made.end; ++i) {
+      const float score =
+          t.made.scale * t.products[i] + t.made.slope * static_cast<float>(i - last);
+      float bent;
+      store_some<V>(&bent, hyperbolic_tangent<V>(V::set(score / t.made.softcap)), 1);
+      t.gradient[i] *= 1 - bent * bent;
+    }
+  }
+
   static void cap(float* scores, int64_t n, float limit) {
     const F up = V::set(limit), down = V::set(1 / limit);
     for_vectors<V>(scores, n, [&](int64_t i, F a, int count) {
@@ -111,6 +131,28 @@ struct Rows {
     });
   }
 
+  static void rms_norm_gradient(const RmsGradientTask& t) {
+    const float mean = dot(t.x, t.x, t.n) / static_cast<float>(t.n);
+    const float inverse = 1 / __builtin_sqrtf(mean + t.eps);
+    const F factor = V::set(inverse), plus = V::set(t.offset);
+    F sums = V::zero();
+    for_vectors<V>(t.x, t.n, [&](int64_t i, F x, int count) {
+      F dy = load_some<V>(t.dy + i, count);
+      if (t.dgain != nullptr) {
+        const F sum = V::fma(V::mul(x, factor), dy, load_some<V>(t.dgain + i, count));
+        store_some<V>(t.dgain + i, sum, count);
+      }
+      if (t.gain != nullptr) dy = V::mul(dy, V::add(load_some<V>(t.gain + i, count), plus));
+      store_some<V>(t.dx + i, dy, count);
+      sums = V::fma(dy, x, sums);
+    });
+    const F pull = V::set(-V::sum(sums) * inverse * inverse * inverse / static_cast<float>(t.n));
+    for_vectors<V>(t.dx, t.n, [&](int64_t i, F dy, int count) {
+      const F x = load_some<V>(t.x + i, count);
+      store_some<V>(t.dx + i, V::fma(x, pull, V::mul(dy, factor)), count);
+    });
+  }
+
   static F silu(F x) {
     const F one = V::set(1);
     return V::div(x, V::add(one, exponential<V>(V::sub(V::zero(), x))));
@@ -127,6 +169,38 @@ struct Rows {
       const F opened = kind == GateKind::kSilu ? silu(a) : gelu_tanh(a);
       const F y = up == nullptr ? opened : V::mul(opened, load_some<V>(up + i, count));
       store_some<V>(out + i, y, count);
+    });
+  }
+
+  // d silu / dx = s (1 + x (1 - s)), with s the sigmoid.
+  static F silu_slope(F x) {
+    const F one = V::set(1);
+    const F s = V::div(one, V::add(one, exponential<V>(V::sub(V::zero(), x))));
+    return V::mul(s, V::fma(x, V::sub(one, s), one));
+  }
+
+  // With u = root (x + .044715 x^3), t = tanh u: (1 + t + x (1 - t^2) du/dx) / 2.
+  static F gelu_tanh_slope(F x) {
+    const F one = V::set(1), root = V::set(0.7978845608028654F);
+    const F square = V::mul(x, x);
+    const F cubic = V::fma(V::mul(square, x), V::set(0.044715F), x);
+    const F t = hyperbolic_tangent<V>(V::mul(cubic, root));
+    const F inner = V::mul(V::fma(square, V::set(0.134145F), one), root);
+    const F bend = V::mul(V::mul(x, V::sub(one, V::mul(t, t))), inner);
+    return V::mul(V::set(0.5F), V::add(V::add(one, t), bend));
+  }
+
+  static void gated_gradient(const GatedGradientTask& t) {
+    for_vectors<V>(t.gate, t.n, [&](int64_t i, F gate, int count) {
+      F dy = load_some<V>(t.dy + i, count);
+      const F slope = t.kind == GateKind::kSilu ? silu_slope(gate) : gelu_tanh_slope(gate);
+      if (t.up != nullptr) {
+        const F opened = t.kind == GateKind::kSilu ? silu(gate) : gelu_tanh(gate);
+        const F up = load_some<V>(t.up + i, count);
+        store_some<V>(t.dup + i, V::mul(dy, opened), count);
+        dy = V::mul(dy, up);
+      }
+      store_some<V>(t.dgate + i, V::mul(dy, slope), count);
     });
   }
 

@@ -30,9 +30,12 @@ KernelTable make_table(Isa isa) {
   table.count_greater = Statistics<V>::count_greater;
   table.offer_top = Statistics<V>::offer_top;
   table.attention_weights = Rows<V>::attention_weights;
+  table.attention_weight_gradients = Rows<V>::attention_weight_gradients;
   table.softmax = Rows<V>::softmax;
   table.decode_attention = Rows<V>::decode_attention;
   table.rms_norm = Rows<V>::rms_norm;
+  table.rms_norm_gradient = Rows<V>::rms_norm_gradient;
+  table.gated_gradient = Rows<V>::gated_gradient;
   table.gated = Rows<V>::gated;
   table.rotate_half = Rows<V>::rotate_half;
   return table;
