@@ -1,5 +1,8 @@
 #include "weir/lm/token_batch.h"
 
+#include <cmath>
+#include <functional>
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -22,6 +25,55 @@ TEST(LeftPad, LeavesEqualRowsUnmasked) {
 TEST(LeftPad, RefusesEmptyRows) {
   EXPECT_THROW(left_pad({}), Error);
   EXPECT_THROW(left_pad({{1}, {}}), Error);
+}
+
+std::string refusal(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
+    return error.what();
+  }
+  return "";
+}
+
+TEST(ToTokenIds, TakesWholeNumbersOfAnyType) {
+  const at::Tensor ids = at::tensor({3, 5, 7}, at::kLong).view({1, 3});
+  for (const auto type : {at::kByte, at::kInt, at::kLong, at::kHalf, at::kFloat, at::kDouble}) {
+    EXPECT_TRUE(at::equal(to_token_ids(ids.to(type)), ids)) << type;
+  }
+}
+
+TEST(ToTokenIds, NamesTheFirstValueThatIsNoId) {
+  const at::Tensor ids = at::tensor({3., 5., 7., 9.}).view({2, 2});
+  for (const double wrong : {5.7, std::nan(""), HUGE_VAL, 1e300}) {
+    at::Tensor broken = ids.clone();
+    broken[1][0] = wrong;
+    const std::string message = refusal([&] { to_token_ids(broken); });
+    EXPECT_NE(message.find(fmt::format("found {} at [1, 0]", broken[1][0].item<double>())),
+              std::string::npos)
+        << message;
+  }
+  EXPECT_NE(refusal([&] { to_token_ids(ids.to(at::kBool)); }).find("booleans"), std::string::npos);
+  EXPECT_NE(refusal([&] { to_token_ids(ids.to(at::kComplexFloat)); }), "");
+  EXPECT_NE(refusal([&] { to_token_ids({}); }), "");
+}
+
+TEST(ToAttentionMask, TakesZeroAndOneOfAnyType) {
+  const at::Tensor mask = at::tensor({0, 1, 1}).view({1, 3});
+  for (const auto type : {at::kBool, at::kByte, at::kLong, at::kHalf, at::kBFloat16, at::kDouble}) {
+    EXPECT_TRUE(at::equal(to_attention_mask(mask.to(type)), mask.to(at::kBool))) << type;
+  }
+}
+
+TEST(ToAttentionMask, RefusesOtherConventions) {
+  const at::Tensor mask = at::tensor({1., 0., 1., 1.}).view({2, 2});
+  for (const double wrong : {-1e9, -HUGE_VAL, 0.5, 2., std::nan("")}) {
+    at::Tensor broken = mask.clone();
+    broken[1][1] = wrong;
+    const std::string message = refusal([&] { to_attention_mask(broken); });
+    EXPECT_NE(message.find("at [1, 1]"), std::string::npos) << message;
+  }
 }
 
 TEST(CheckShape, RefusesOtherTypesAndShapes) {

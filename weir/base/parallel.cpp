@@ -24,6 +24,8 @@ int hardware_threads() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+int most_threads() { return 16 * hardware_threads(); }
+
 void set_blas_threads(int n_threads) {
   if (auto* set_omp = find_symbol<void (*)(int)>("omp_set_num_threads")) set_omp(n_threads);
   if (auto* set_blas = find_symbol<void (*)(int)>("openblas_set_num_threads")) set_blas(n_threads);

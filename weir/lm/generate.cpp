@@ -11,6 +11,7 @@
 
 #include "weir/base/error.h"
 #include "weir/base/interrupt.h"
+#include "weir/base/memory.h"
 #include "weir/lm/cached_run.h"
 #include "weir/lm/generation_row.h"
 #include "weir/lm/sampler.h"
@@ -156,10 +157,26 @@ class BatchGeneration {
 
 }  // namespace
 
+double least_memory(const LanguageModel& lm, const std::vector<std::vector<int64_t>>& prompts,
+                    const GenerateOptions& options) {
+  const ModelConfig& config = lm.config();
+  double position = 2.0 * static_cast<double>(config.n_layers * config.n_kv_heads * config.d_head);
+  position *= static_cast<double>(c10::elementSize(lm.transformer().dtype()));
+  const double logits = static_cast<double>(config.d_vocab) * sizeof(float);
+  double total = 0;
+  for (const auto& prompt : prompts) {
+    total += static_cast<double>(prompt.size()) * position + logits + sizeof(GenerationRow);
+  }
+  return total * static_cast<double>(options.n_samples);
+}
+
 GenerateResult generate(const LanguageModel& lm, const std::vector<std::vector<int64_t>>& prompts,
                         const GenerateOptions& options) {
   const at::NoGradGuard no_grad;
   check_options(lm, prompts, options);
+  require_memory(
+      least_memory(lm, prompts, options),
+      fmt::format("generate: {} samples of {} prompts", options.n_samples, prompts.size()));
   const Weights& weights =
       options.weights != nullptr ? *options.weights : lm.transformer().weights();
   const RowLimits limits = row_limits(lm, weights);

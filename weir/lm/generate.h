@@ -51,10 +51,16 @@ struct GenerateResult {
   double prefill_seconds = 0, decode_seconds = 0;
 };
 
+/// Bytes that `generate` cannot do without: the keys and values of the prompts' positions and the
+/// logits of one step, for every row.
+double least_memory(const LanguageModel& lm, const std::vector<std::vector<int64_t>>& prompts,
+                    const GenerateOptions& options);
+
 /// Continues every prompt. A row stops at an end token (of the tokenizer or the config), a stop
 /// string, max_new, or the last position that a model with learned positions has. Step by step
 /// gives what one forward over the whole sequence gives; rows do not depend on their batch beyond
-/// float rounding. kInterrupted leaves what was generated with on_token.
+/// float rounding. kInterrupted leaves what was generated with on_token; kUnavailable, before any
+/// work, when `least_memory` is not there.
 GenerateResult generate(const LanguageModel& lm, const std::vector<std::vector<int64_t>>& prompts,
                         const GenerateOptions& options);
 

@@ -8,8 +8,7 @@
 namespace weir {
 
 int set_threads(int n_threads) {
-  // Thousands of threads that wait for each other on a few CPUs do not end.
-  const int most = 16 * hardware_threads();
+  const int most = most_threads();
   require(n_threads >= 0 && n_threads <= most,
           "threads: expected 0 (all) to {} (16 for each CPU), got {}", most, n_threads);
   const int count = n_threads == 0 ? hardware_threads() : n_threads;

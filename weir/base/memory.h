@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace weir {
+
+/// Bytes that this process can still get: what the machine has available, or less where its control
+/// group or its own limit (ulimit -v) leaves less.
+int64_t available_memory();
+
+/// Throws kUnavailable when `bytes`, the least that `what` will need, are more than that. A double,
+/// because products of sizes asked for may leave the integers.
+void require_memory(double bytes, const std::string& what);
+
+/// "19.7 GB", "512 MB"
+std::string memory_text(double bytes);
+
+}  // namespace weir
