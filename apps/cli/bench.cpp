@@ -1,8 +1,8 @@
 #include "bench/bench.h"
 
+#include <algorithm>
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -10,7 +10,7 @@
 #include "apps/cli/command.h"
 #include "apps/cli/start_bench.h"
 #include "apps/cli/verbs.h"
-#include "weir/base/error.h"
+#include "weir/base/parallel.h"
 #include "weir/base/progress.h"
 #include "weir/store/model_store.h"
 #include "weir/tensor/threads.h"
@@ -20,12 +20,13 @@ namespace {
 
 using nlohmann::ordered_json;
 
+constexpr int64_t kMostRuns = 1'000'000;  // Days of the shortest work.
+
 struct BenchVerb {
   std::string name = "all", model = "smollm2-135m";
   int threads = 0;
   int64_t runs = 5;
   OutputOptions output;
-  bool first_logits = false;
 };
 
 std::vector<bench::Bench> all_benches() {
@@ -34,17 +35,16 @@ std::vector<bench::Bench> all_benches() {
   return all;
 }
 
-bench::Bench find_bench(const std::string& name) {
-  std::string known = "all";
-  for (const bench::Bench& bench : all_benches()) {
-    if (bench.name == name) return bench;
-    known += ", " + bench.name;
-  }
-  fail(ErrorCode::kNotFound, "bench: '{}' is not one of {}", name, known);
+std::vector<std::string> bench_names() {
+  std::vector<std::string> names = {"all"};
+  for (const bench::Bench& bench : all_benches()) names.push_back(bench.name);
+  return names;
 }
 
 ordered_json measured_here(const BenchVerb& verb) {
-  const bench::Bench bench = find_bench(verb.name);
+  const std::vector<bench::Bench> all = all_benches();
+  const bench::Bench& bench =
+      *std::find_if(all.begin(), all.end(), [&](const auto& b) { return b.name == verb.name; });
   bench::Options options;
   options.runs = verb.runs;
   if (bench.needs_model) options.model = resolve_model(verb.model);
@@ -63,8 +63,7 @@ ordered_json measured_apart(const std::string& name, const BenchVerb& verb) {
 std::vector<ordered_json> measured(const BenchVerb& verb) {
   std::vector<ordered_json> results;
   const auto keep = [&](ordered_json result) {
-    if (verb.output.json) print(result.dump() + "\n");
-    std::fflush(stdout);
+    if (verb.output.json) print_now(result.dump() + "\n");
     results.push_back(std::move(result));
   };
   if (verb.name != "all") {
@@ -105,16 +104,14 @@ Report report_of(const std::vector<ordered_json>& results) {
 }
 
 void run_benches(const BenchVerb& verb) {
-  require_usage(verb.runs >= 1, fmt::format("--runs: expected 1 or more, got {}", verb.runs));
   set_threads(verb.threads);
   set_progress_enabled(!verb.output.quiet);
-  if (verb.first_logits) return print(first_logits(resolve_model(verb.model)));
   const std::vector<ordered_json> results = measured(verb);
   if (verb.output.json) return write_files(report_of(results), verb.output);
   show_document(report_of(results), verb.output, nullptr);
 }
 
-std::string names() {
+std::string summaries() {
   std::string list;
   for (const bench::Bench& bench : all_benches()) {
     list += (list.empty() ? "" : "; ") + bench.name + ": " + bench.summary;
@@ -124,30 +121,24 @@ std::string names() {
 
 }  // namespace
 
-void add_bench(CLI::App& app) {
-  auto verb = std::make_shared<BenchVerb>();
-  CLI::App* command = add_verb(
-      app,
+void add_bench(Verb& weir) {
+  auto options = std::make_shared<BenchVerb>();
+  Verb& verb = weir.verb(
       {"bench",
        "measures speed on fixed work",
        "Median of several runs after a warm-up, with a check that the work was done right. --json "
        "prints one line a bench. all runs each in a process of its own, so that every peak of "
        "memory is of one bench. The work is fixed so that figures compare with each other and "
        "with other programs doing the same on the CPU: therefore no --device and no --dtype. " +
-           names() + ".",
+           summaries() + ".",
        {"weir bench all", "weir bench decode-1 --threads 2 --json"}});
-  command->add_option("NAME", verb->name, "Which, or all")->capture_default_str();
-  command->add_option("--model", verb->model, "SmolLM2-135M for those that need a real model")
-      ->type_name("MODEL")
-      ->capture_default_str();
-  command->add_option("--threads", verb->threads, "Threads; 0: every CPU the process may use")
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_option("--runs", verb->runs, "Timed runs")->type_name("N")->capture_default_str();
-  add_output_options(*command, verb->output);
-  // What `start` runs in a fresh process; an empty group hides it.
-  command->add_flag("--first-logits", verb->first_logits)->group("");
-  command->callback([verb] { run_benches(*verb); });
+  verb.choice("NAME", &options->name, bench_names(), "Which, or all")
+      .option("--model", &options->model, "MODEL", "SmolLM2-135M for those that need a real model")
+      .option("--threads", &options->threads, "N", "Threads; 0: every CPU the process may use",
+              {0, most_threads()})
+      .option("--runs", &options->runs, "N", "Timed runs", {1, kMostRuns});
+  add_output_options(verb, options->output);
+  verb.run([options] { run_benches(*options); });
 }
 
 }  // namespace weir::cli

@@ -1,8 +1,6 @@
 #include <cstdio>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
-
 #include "apps/cli/command.h"
 #include "apps/cli/generation_options.h"
 #include "apps/cli/line_reader.h"
@@ -25,13 +23,12 @@ std::string answer(const LanguageModel& lm, const std::vector<ChatMessage>& mess
   const std::string prompt = apply_chat_template(lm.tokenizer(), messages);
   GenerateOptions generate_options = to_generate_options(options);
   generate_options.on_token = [](int64_t, int64_t, const std::string& text) {
-    print(text);
-    std::fflush(stdout);
+    print_now(text);
     return !interrupted();
   };
   const GenerateResult result =
       generate(lm, {lm.tokenizer().encode(prompt, false).ids}, generate_options);
-  print("\n");
+  print_now("\n");
   throw_if_interrupted();
   return result.rows.at(0).text;
 }
@@ -49,8 +46,7 @@ void chat(const ChatVerb& verb) {
   LineReader reader;
   std::string line;
   while (true) {
-    if (is_terminal) print("> ");
-    std::fflush(stdout);
+    if (is_terminal) print_now("> ");
     if (!reader.next(line) || line == "/exit") break;
     if (line == "/reset") {
       reset();
@@ -63,10 +59,10 @@ void chat(const ChatVerb& verb) {
 
 }  // namespace
 
-void add_chat(CLI::App& app) {
-  auto verb = std::make_shared<ChatVerb>();
-  CLI::App* command = add_verb(
-      app,
+void add_chat(Verb& weir) {
+  auto options = std::make_shared<ChatVerb>();
+  Verb& verb = weir.verb(
+      Heading::kMake,
       {"chat",
        "talks with an instruction-tuned model",
        "Reads a message a line from the terminal or from a pipe and streams each answer, with the "
@@ -74,10 +70,10 @@ void add_chat(CLI::App& app) {
        "input ends it with status 0, Ctrl-C with 130.",
        {"weir chat smollm2-135m --system 'Answer in one sentence.' --temperature 0.7",
         "echo 'What is the capital of France?' | weir chat smollm2-135m --greedy"}});
-  add_model_options(*command, verb->model);
-  add_generation_options(*command, verb->generation);
-  command->add_option("--system", verb->system, "What the model is told first")->type_name("S");
-  command->callback([verb] { chat(*verb); });
+  add_model_options(verb, options->model);
+  add_generation_options(verb, options->generation);
+  verb.option("--system", &options->system, "S", "What the model is told first");
+  verb.run([options] { chat(*options); });
 }
 
 }  // namespace weir::cli

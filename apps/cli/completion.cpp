@@ -1,9 +1,5 @@
-#include <CLI/CLI.hpp>
-
 #include "apps/cli/command.h"
-#include "apps/cli/help.h"
 #include "apps/cli/verbs.h"
-#include "weir/base/error.h"
 
 namespace weir::cli {
 namespace {
@@ -18,30 +14,38 @@ std::string joined(const std::vector<std::string>& words) {
   return out;
 }
 
-std::string child_names(const CLI::App& app) {
+std::vector<const Verb*> shown_verbs(const Verb& group) {
+  std::vector<const Verb*> shown;
+  for (const auto& verb : group.verbs()) {
+    if (!verb->is_hidden()) shown.push_back(verb.get());
+  }
+  return shown;
+}
+
+std::string verb_names(const Verb& group) {
   std::vector<std::string> names;
-  for (const CLI::App* child : app.get_subcommands({})) names.push_back(child->get_name());
+  for (const Verb* verb : shown_verbs(group)) names.push_back(verb->text().name);
   return joined(names);
 }
 
 // Sets `words` and `is_verb` for what stands at word `depth` of the line or after it.
-std::string bash_case(const CLI::App& app, int depth) {
+std::string bash_case(const Verb& group, int depth) {
   const std::string pad(static_cast<size_t>(depth) * 2, ' '), place = std::to_string(depth);
   std::string out = pad + "if [[ $COMP_CWORD -eq " + place + " ]]; then\n" + pad + "  words=\"" +
-                    child_names(app) + " " + joined(long_options(app)) + "\" is_verb=1\n" + pad +
-                    "else\n" + pad + "  case \"${COMP_WORDS[" + place + "]}\" in\n";
-  for (const CLI::App* verb : app.get_subcommands({})) {
-    out += pad + "  " + verb->get_name() + ")";
-    out += verb->get_subcommands({}).empty() ? " words=\"" + joined(long_options(*verb)) + "\" ;;\n"
-                                             : "\n" + bash_case(*verb, depth + 1) + pad + "  ;;\n";
+                    verb_names(group) + " " + joined(group.option_names()) + "\" is_verb=1\n" +
+                    pad + "else\n" + pad + "  case \"${COMP_WORDS[" + place + "]}\" in\n";
+  for (const Verb* verb : shown_verbs(group)) {
+    out += pad + "  " + verb->text().name + ")";
+    out += verb->is_group() ? "\n" + bash_case(*verb, depth + 1) + pad + "  ;;\n"
+                            : " words=\"" + joined(verb->option_names()) + "\" ;;\n";
   }
   return out + pad + "  esac\n" + pad + "fi\n";
 }
 
-std::string bash_script(const CLI::App& app) {
+std::string bash_script(const Verb& weir) {
   return "_weir() {\n"
          "  local cur=${COMP_WORDS[COMP_CWORD]} words=\"\" is_verb=\"\"\n" +
-         bash_case(app, 1) +
+         bash_case(weir, 1) +
          "  if [[ -n $is_verb || $cur == -* ]]; then\n"
          "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n"
          "  else\n"
@@ -69,24 +73,22 @@ std::string zsh_text(const std::string& text) {
   return out;
 }
 
-std::string zsh_options(const CLI::App& verb) {
-  std::string out = "_arguments";
-  for (const CLI::Option* option : verb.get_options()) {
-    if (option->get_group().empty()) continue;
-    for (const std::string& name : option->get_lnames()) {
-      out += " '--" + name + "[" + zsh_text(option->get_description()) + "]";
-      if (takes_value(*option)) out += ":" + zsh_text(option->get_type_name()) + ":_files";
-      out += "'";
-    }
+std::string zsh_options(const Verb& verb) {
+  std::string out = "_arguments '--help[Print this text]'";
+  for (const VerbOption& option : verb.options()) {
+    if (option.is_argument() || option.is_hidden()) continue;
+    out += " '" + option.name + "[" + zsh_text(option.help) + "]";
+    if (!option.is_flag()) out += ":" + zsh_text(option.value) + ":_files";
+    out += "'";
   }
   return out + " '*:argument:_weir_argument'";
 }
 
-// Completes a verb of `app`, then goes on to what follows it. _arguments drops the words before.
-std::string zsh_verbs(const CLI::App& app) {
+// Completes a verb of `group`, then goes on to what follows it. _arguments drops the words before.
+std::string zsh_verbs(const Verb& group) {
   std::string out = "  verbs=(";
-  for (const CLI::App* verb : app.get_subcommands({})) {
-    out += "\n    '" + verb->get_name() + ":" + zsh_text(verb->get_description()) + "'";
+  for (const Verb* verb : shown_verbs(group)) {
+    out += "\n    '" + verb->text().name + ":" + zsh_text(verb->text().summary) + "'";
   }
   out +=
       ")\n"
@@ -96,17 +98,17 @@ std::string zsh_verbs(const CLI::App& app) {
       "  verb) _describe verb verbs ;;\n"
       "  rest)\n"
       "    case $words[1] in\n";
-  for (const CLI::App* verb : app.get_subcommands({})) {
-    const bool is_leaf = verb->get_subcommands({}).empty();
-    out += "    " + verb->get_name() + ")\n" +
-           (is_leaf ? "      " + zsh_options(*verb) + "\n" : zsh_verbs(*verb)) + "      ;;\n";
+  for (const Verb* verb : shown_verbs(group)) {
+    out += "    " + verb->text().name + ")\n" +
+           (verb->is_group() ? zsh_verbs(*verb) : "      " + zsh_options(*verb) + "\n") +
+           "      ;;\n";
   }
   return out + "    esac ;;\n  esac\n";
 }
 
 // An autoloaded file is the function itself, called the first time it is read; a sourced one only
 // announces it.
-std::string zsh_script(const CLI::App& app) {
+std::string zsh_script(const Verb& weir) {
   return "#compdef weir\n"
          "_weir_argument() {\n"
          "  local -a models\n"
@@ -120,7 +122,7 @@ std::string zsh_script(const CLI::App& app) {
          "  local curcontext=\"$curcontext\" context state state_descr line\n"
          "  local -A opt_args\n"
          "  local -a verbs\n" +
-         zsh_verbs(app) +
+         zsh_verbs(weir) +
          "}\n"
          "if [ \"$funcstack[1]\" = \"_weir\" ]; then\n"
          "  _weir \"$@\"\n"
@@ -131,20 +133,17 @@ std::string zsh_script(const CLI::App& app) {
 
 }  // namespace
 
-void add_completion(CLI::App& app) {
+void add_completion(Verb& weir) {
   auto shell = std::make_shared<std::string>();
-  CLI::App* command = add_verb(
-      app, {"completion",
-            "prints a completion script for bash or zsh",
-            "Source it from the shell's start-up file (of zsh: after compinit), or save zsh's as "
-            "_weir in a folder of $fpath.",
-            {"source <(weir completion bash)", "weir completion zsh > ~/.zfunc/_weir"}});
-  command->add_option("SHELL", *shell, "bash or zsh")->required();
-  command->callback([shell, &app] {
-    require(*shell == "bash" || *shell == "zsh", "completion: expected bash or zsh, got '{}'",
-            *shell);
-    print(*shell == "bash" ? bash_script(app) : zsh_script(app));
-  });
+  Verb& verb = weir.verb(
+      Heading::kMake,
+      {"completion",
+       "prints a completion script for bash or zsh",
+       "Source it from the shell's start-up file (of zsh: after compinit), or save zsh's as _weir "
+       "in a folder of $fpath.",
+       {"source <(weir completion bash)", "weir completion zsh > ~/.zfunc/_weir"}});
+  verb.choice("SHELL", shell.get(), {"bash", "zsh"}, "bash or zsh").required();
+  verb.run([shell, &weir] { print(*shell == "bash" ? bash_script(weir) : zsh_script(weir)); });
 }
 
 }  // namespace weir::cli

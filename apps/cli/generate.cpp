@@ -1,7 +1,6 @@
 #include <chrono>
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -9,6 +8,7 @@
 #include "apps/cli/generation_options.h"
 #include "apps/cli/generation_report.h"
 #include "apps/cli/verbs.h"
+#include "weir/base/memory.h"
 
 namespace weir::cli {
 namespace {
@@ -18,7 +18,8 @@ using nlohmann::ordered_json;
 struct GenerateVerb {
   ModelOptions model;
   GenerationOptions generation;
-  std::string prompt, text_file, process = "none";
+  TextOptions prompt;
+  std::string process = "none";
   int64_t n_samples = 1;
   OutputOptions output;
   bool ignore_eos = false;
@@ -45,34 +46,53 @@ ordered_json to_json(const GenerateResult& result) {
   return document;
 }
 
+// Before anything is printed.
+void check_prompts(const LanguageModel& lm, const std::vector<std::vector<int64_t>>& prompts,
+                   const GenerateOptions& options) {
+  require_usage(!prompts[0].empty(),
+                "PROMPT: expected a text, found an empty one, before which this model's tokenizer "
+                "puts no token of its own");
+  const double needed = least_memory(lm, prompts, options);
+  const auto available = static_cast<double>(available_memory());
+  require_usage(needed <= available,
+                fmt::format("--samples: {} need {} of memory, {} are available; ask for fewer",
+                            options.n_samples, memory_text(needed), memory_text(available)));
+}
+
 // Streams as the tokens come when there is one continuation to read.
 GenerateResult generated(const LanguageModel& lm, const GenerateVerb& verb,
                          const std::string& prompt) {
   GenerateOptions options = to_generate_options(verb.generation);
   options.n_samples = verb.n_samples;
   options.stop_at_eos = !verb.ignore_eos;
+  const std::vector<std::vector<int64_t>> prompts = {lm.tokenizer().encode(prompt).ids};
+  check_prompts(lm, prompts, options);
   const bool streams = !verb.output.json && verb.n_samples == 1;
   if (streams) {
     print(prompt);
     options.on_token = [](int64_t, int64_t, const std::string& text) {
-      print(text);
-      std::fflush(stdout);
+      print_now(text);
       return true;
     };
   }
-  GenerateResult result = generate(lm, {lm.tokenizer().encode(prompt).ids}, options);
+  GenerateResult result = generate(lm, prompts, options);
   if (streams) print("\n");
   return result;
 }
 
 void generate_verb(const GenerateVerb& verb) {
-  require_usage(verb.n_samples >= 1,
-                fmt::format("--samples: expected 1 or more, got {}", verb.n_samples));
+  // An empty PROMPT asks for a text from nothing but the model's own first token.
+  const bool wants_empty = verb.prompt.text == "";
+  const std::string prompt = wants_empty ? read_text(verb.prompt) : read_some_text(verb.prompt);
   const auto start = std::chrono::steady_clock::now();
   const LanguageModel lm = load(verb.model, verb.process, verb.output.wants_files());
-  const std::string prompt = read_text(verb.prompt, verb.text_file);
   const GenerateResult result = generated(lm, verb, prompt);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  if (verb.output.json) print_json(to_json(result));
+  for (size_t i = 0; !verb.output.json && result.rows.size() > 1 && i < result.rows.size(); ++i) {
+    print("--- sample " + std::to_string(i + 1) + "\n" + prompt + result.rows[i].text + "\n");
+  }
+  print_now("");
   if (verb.output.wants_files()) {
     Report report = generation_report(lm, prompt, result);
     report.provenance = provenance(lm, verb.model, seconds.count());
@@ -80,20 +100,16 @@ void generate_verb(const GenerateVerb& verb) {
     if (!sampling.greedy) report.provenance.seed = static_cast<int64_t>(sampling.seed);
     write_files(report, verb.output);
   }
-  if (verb.output.json) return print_json(to_json(result));
-  for (size_t i = 0; result.rows.size() > 1 && i < result.rows.size(); ++i) {
-    print("--- sample " + std::to_string(i + 1) + "\n" + prompt + result.rows[i].text + "\n");
-  }
-  std::fflush(stdout);
-  if (!verb.output.quiet) std::fprintf(stderr, "%.1f tokens/s\n", tokens_per_second(result));
+  if (!verb.output.json && !verb.output.quiet)
+    std::fprintf(stderr, "%.1f tokens/s\n", tokens_per_second(result));
 }
 
 }  // namespace
 
-void add_generate(CLI::App& app) {
-  auto verb = std::make_shared<GenerateVerb>();
-  CLI::App* command = add_verb(
-      app,
+void add_generate(Verb& weir) {
+  auto options = std::make_shared<GenerateVerb>();
+  Verb& verb = weir.verb(
+      Heading::kMake,
       {"generate",
        "continues a prompt",
        "Streams the continuation as it comes. With --json prints {prompt_tokens, tokens, text, "
@@ -103,20 +119,15 @@ void add_generate(CLI::App& app) {
        {"weir generate smollm2-135m 'Once upon a time' --max-new 50 --greedy",
         "weir generate smollm2-135m 'A haiku:' --temperature 0.8 --top-p 0.95 --seed 7 --samples 4",
         "weir generate smollm2-135m 'The Eiffel Tower is in' --intervene steer.json --json"}});
-  add_model_options(*command, verb->model);
-  command->add_option("PROMPT", verb->prompt, "The text to continue; - reads stdin");
-  command->add_option("--text-file", verb->text_file, "A file that holds the prompt")
-      ->type_name("F");
-  add_generation_options(*command, verb->generation);
-  command->add_option("--samples", verb->n_samples, "Continuations of the prompt")
-      ->type_name("N")
-      ->capture_default_str();
-  command->add_flag("--ignore-eos", verb->ignore_eos, "Go on after the end-of-text token");
-  command->add_option("--process", verb->process, "Weights as they are (none) or folded (fold)")
-      ->type_name("none|fold")
-      ->capture_default_str();
-  add_output_options(*command, verb->output);
-  command->callback([verb] { generate_verb(*verb); });
+  add_model_options(verb, options->model);
+  add_text_options(verb, options->prompt, "PROMPT", "The text to continue; - reads stdin");
+  add_generation_options(verb, options->generation);
+  verb.option("--samples", &options->n_samples, "N", "Continuations of the prompt", {1})
+      .flag("--ignore-eos", &options->ignore_eos, "Go on after the end-of-text token")
+      .choice("--process", &options->process, {"none", "fold"},
+              "Weights as they are (none) or folded (fold)");
+  add_output_options(verb, options->output);
+  verb.run([options] { generate_verb(*options); });
 }
 
 }  // namespace weir::cli

@@ -3,11 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "apps/cli/verb.h"
 #include "weir/lm/generate.h"
-
-namespace CLI {
-class App;
-}
 
 namespace weir::cli {
 
@@ -18,7 +15,7 @@ struct GenerationOptions {
   std::vector<std::string> stop;
   std::string intervene;
 };
-void add_generation_options(CLI::App& verb, GenerationOptions& options);
+void add_generation_options(Verb& verb, GenerationOptions& options);
 GenerateOptions to_generate_options(const GenerationOptions& options);
 
 }  // namespace weir::cli

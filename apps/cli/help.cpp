@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <sstream>
+#include <utility>
 
-#include "weir/base/nearest.h"
 #include "weir/base/terminal.h"
 
 namespace weir::cli {
 namespace {
 
-constexpr char kExamplesMark[] = "\x1f";  // Between description and examples in a footer.
-constexpr size_t kIndent = 4, kOptionIndent = 8;
+constexpr size_t kIndent = 4, kOptionIndent = 8, kNameColumns = 12;
 
 // Words of `text` in lines of at most `width` columns, each after `indent` spaces.
 std::string wrapped(const std::string& text, size_t indent, size_t width) {
@@ -26,111 +25,73 @@ std::string wrapped(const std::string& text, size_t indent, size_t width) {
   return line.empty() ? out : out + std::string(indent, ' ') + line + "\n";
 }
 
-bool is_hidden(const CLI::Option& option) { return option.get_group().empty(); }
-
-std::string full_name(const CLI::App* app) {
-  if (app->get_parent() == nullptr) return app->get_name();
-  return full_name(app->get_parent()) + " " + app->get_name();
-}
-
-std::string option_heading(const CLI::Option* option) {
-  const bool is_positional = option->get_positional();
-  std::string heading =
-      is_positional ? option->get_name(true, false) : option->get_name(false, true);
-  std::replace(heading.begin(), heading.end(), ',', ' ');
-  if (!is_positional && takes_value(*option)) heading += " " + option->get_type_name();
-  if (!option->get_default_str().empty() && takes_value(*option)) {
-    heading += " (default " + option->get_default_str() + ")";
+std::string synopsis(const Verb& verb) {
+  std::string out = verb.full_name();
+  for (const VerbOption& option : verb.options()) {
+    if (!option.is_argument()) continue;
+    out += option.is_required ? " " + option.name : " [" + option.name + "]";
   }
-  return heading;
+  return out + (verb.is_group() ? " VERB ..." : " [OPTION]...");
 }
 
-std::string synopsis(const CLI::App* app) {
-  std::string out = full_name(app);
-  for (const CLI::Option* option : app->get_options()) {
-    if (!option->get_positional()) continue;
-    const std::string name = option->get_name(true, false);
-    out += option->get_required() ? " " + name : " [" + name + "]";
+std::string verb_lines(const Verb& group, Heading heading, size_t width) {
+  std::string out;
+  for (const auto& verb : group.verbs()) {
+    if (verb->is_hidden() || verb->heading() != heading) continue;
+    const std::string text = wrapped(verb->text().summary, kIndent + kNameColumns, width);
+    std::string name = std::string(kIndent, ' ') + verb->text().name;
+    name.resize(std::max(kIndent + kNameColumns, name.size() + 1), ' ');
+    out += name + text.substr(std::min(text.size(), kIndent + kNameColumns));
   }
-  const bool has_verbs = !app->get_subcommands({}).empty();
-  return out + (has_verbs ? " VERB ..." : " [OPTION]...");
+  return out;
 }
 
-std::string verbs(const CLI::App* app, size_t width) {
-  const std::vector<const CLI::App*> all = app->get_subcommands({});
-  if (all.empty()) return "";
+// The command's own verbs under three headings; those of a group are few, and stand under one.
+std::string verbs(const Verb& group, size_t width) {
+  if (!group.is_group()) return "";
   std::string out = "\nVERBS\n";
-  for (const CLI::App* verb : all) {
-    const std::string text = wrapped(verb->get_description(), kIndent + 12, width);
-    std::string name = std::string(kIndent, ' ') + verb->get_name();
-    name.resize(std::max<size_t>(kIndent + 12, name.size() + 1), ' ');
-    out += name + text.substr(std::min(text.size(), kIndent + 12));
+  const std::pair<Heading, const char*> headings[] = {
+      {Heading::kLook, "LOOK at what a model holds and computes"},
+      {Heading::kChange, "CHANGE what it computes"},
+      {Heading::kMake, "MAKE text, models and scripts"}};
+  for (const auto& [heading, title] : headings) {
+    const std::string lines = verb_lines(group, heading, width);
+    if (lines.empty()) continue;
+    out += (group.is_top() ? std::string("\n  ") + title + "\n" : "") + lines;
   }
-  return out + "\n    weir VERB --help says more of each.\n";
+  return out + "\n    " + group.full_name() + " VERB --help says more of each.\n";
 }
 
-std::string options(const CLI::App* app, size_t width) {
-  std::string out = "\nOPTIONS\n";
-  for (const CLI::Option* option : app->get_options()) {
-    if (is_hidden(*option)) continue;
-    out += std::string(kIndent, ' ') + option_heading(option) + "\n" +
-           wrapped(option->get_description(), kOptionIndent, width);
+std::string option_lines(const std::string& heading, const std::string& help, size_t width) {
+  return std::string(kIndent, ' ') + heading + "\n" + wrapped(help, kOptionIndent, width);
+}
+
+std::string options(const Verb& verb, size_t width) {
+  std::string out = "\nOPTIONS\n" + option_lines("-h --help", "Print this text", width);
+  if (verb.is_top()) out += option_lines("--version", "Print the version", width);
+  for (const VerbOption& option : verb.options()) {
+    if (option.is_hidden()) continue;
+    std::string heading = option.name + (option.value.empty() ? "" : " " + option.value);
+    if (!option.initial.empty()) heading += " (default " + option.initial + ")";
+    out += option_lines(heading, option.help, width);
   }
   return out;
 }
 
 }  // namespace
 
-std::string manual_footer(const std::string& description,
-                          const std::vector<std::string>& examples) {
-  std::string out = description + kExamplesMark;
-  for (const std::string& example : examples) out += "    " + example + "\n";
-  return out;
-}
-
-std::string ManualFormatter::make_help(const CLI::App* app, std::string /*name*/,
-                                       CLI::AppFormatMode /*mode*/) const {
+std::string manual(const Verb& verb) {
   const size_t width = std::min(terminal_width(), 100);
-  const std::string footer = app->get_footer();
-  const size_t mark = footer.find(kExamplesMark);
-  const std::string description = footer.substr(0, mark);
-  const std::string examples = mark == std::string::npos ? "" : footer.substr(mark + 1);
-  std::string out =
-      "NAME\n" + wrapped(full_name(app) + " - " + app->get_description(), kIndent, width);
-  out += "\nSYNOPSIS\n" + wrapped(synopsis(app), kIndent, width);
-  if (!description.empty()) out += "\nDESCRIPTION\n" + wrapped(description, kIndent, width);
-  out += verbs(app, width) + options(app, width);
-  if (!examples.empty()) out += "\nEXAMPLES\n" + examples;
+  const VerbText& text = verb.text();
+  std::string out = "NAME\n" + wrapped(verb.full_name() + " - " + text.summary, kIndent, width);
+  out += "\nSYNOPSIS\n" + wrapped(synopsis(verb), kIndent, width);
+  if (!text.description.empty()) {
+    out += "\nDESCRIPTION\n" + wrapped(text.description, kIndent, width);
+  }
+  out += verbs(verb, width) + options(verb, width);
+  if (!text.examples.empty()) out += "\nEXAMPLES\n";
+  for (const std::string& example : text.examples) out += "    " + example + "\n";
   return out;
-}
-
-bool takes_value(const CLI::Option& option) { return option.get_expected_max() != 0; }
-
-std::vector<std::string> long_options(const CLI::App& verb) {
-  std::vector<std::string> names;
-  for (const CLI::Option* option : verb.get_options()) {
-    if (is_hidden(*option)) continue;
-    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-  }
-  return names;
-}
-
-std::string usage_error(const CLI::App& app, const std::string& message) {
-  const CLI::App* verb = &app;
-  while (!verb->get_subcommands().empty()) verb = verb->get_subcommands().front();
-  std::string line = message;
-  std::replace(line.begin(), line.end(), '\n', ' ');
-  std::vector<std::string> known;
-  for (const CLI::App* child : verb->get_subcommands({})) known.push_back(child->get_name());
-  for (const std::string& name : long_options(*verb)) known.push_back(name);
-  const std::vector<std::string> left = verb->remaining();
-  const bool lacks_verb = !verb->get_subcommands({}).empty();
-  if (lacks_verb && !left.empty() && left[0][0] != '-') {
-    line = "there is no verb '" + left[0] + "'" + did_you_mean(left[0], known);
-  } else if (!left.empty() && left[0][0] == '-') {
-    line += did_you_mean(left[0], known);
-  }
-  return line + " (see " + full_name(verb) + " --help)";
 }
 
 }  // namespace weir::cli

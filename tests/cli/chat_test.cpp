@@ -9,9 +9,9 @@
 namespace {
 
 TEST_F(Cli, ChatNeedsATemplateOnceSomethingIsSaid) {
-  EXPECT_EQ(run_weir("chat " + kStories + " --greedy < /dev/null").status, 0);
+  EXPECT_EQ(run_weir("chat " + kStories + " --greedy").status, 0);
   std::ofstream(path("said.txt")) << "hello\n";
-  const auto run = run_weir("chat " + kStories + " --greedy < " + path("said.txt"));
+  const auto run = run_weir("chat " + kStories + " --greedy", "", {path("said.txt"), "", ""});
   EXPECT_EQ(run.status, 1);
   EXPECT_NE(run.error.find("template"), std::string::npos) << run.error;
 }
@@ -21,7 +21,8 @@ TEST_F(Cli, ChatAnswersAsTheTemplateAsks) {
   if (!model) GTEST_SKIP() << "weir models pull smollm2-135m gets the model";
   const std::string said =
       write("said.txt", "What is the capital of France?\n/reset\nWhat is 1 + 1?\n/exit\nmore\n");
-  const auto run = run_weir("chat " + model->string() + " --greedy --max-new 30 < " + said);
+  const auto run =
+      run_weir("chat " + model->string() + " --greedy --max-new 30", "", {said, "", ""});
   ASSERT_EQ(run.status, 0) << run.error;
   EXPECT_NE(run.out.find("Paris"), std::string::npos) << run.out;
   EXPECT_GE(count_lines(run.out), 2) << run.out;

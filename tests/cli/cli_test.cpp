@@ -47,9 +47,34 @@ TEST_F(Cli, TextFitsTheTerminalAndHasNoColourWhenToldSo) {
   }
 }
 
-TEST_F(Cli, HelpHidesInternalSwitchesAndSaysWhyBenchHasNoDevice) {
+TEST_F(Cli, HelpHidesInternalVerbs) {
+  const auto run = run_weir("--help", "COLUMNS=200");
+  EXPECT_EQ(run.out.find("oracle"), std::string::npos) << run.out;
+  EXPECT_EQ(run_weir("oracle first-logits --help").status, 0);
+  // Nor are they offered for a slip.
+  EXPECT_EQ(run_weir("oracl").error.find("oracle"), std::string::npos);
+}
+
+TEST_F(Cli, HelpListsEveryVerbOnceUnderOneOfThreeHeadings) {
+  const std::string help = run_weir("--help", "COLUMNS=100").out;
+  const size_t look = help.find("\n  LOOK "), change = help.find("\n  CHANGE "),
+               make = help.find("\n  MAKE ");
+  ASSERT_NE(make, std::string::npos) << help;
+  EXPECT_LT(look, change);
+  EXPECT_LT(change, make);
+  for (const char* verb : {"lens", "inspect", "tokenize", "bench", "run", "generate", "chat",
+                           "models", "completion"}) {
+    const std::string line = std::string("\n    ") + verb + " ";
+    EXPECT_GT(help.find(line), look) << verb;
+    EXPECT_EQ(help.find(line), help.rfind(line)) << verb;
+    EXPECT_NE(help.find(line), std::string::npos) << verb;
+  }
+  EXPECT_LT(make, help.find("\n    generate "));
+  EXPECT_LT(help.find("\n    lens "), change);
+}
+
+TEST_F(Cli, HelpSaysWhyBenchHasNoDevice) {
   const auto run = run_weir("bench --help", "COLUMNS=200");
-  EXPECT_EQ(run.out.find("first-logits"), std::string::npos);
   EXPECT_NE(run.out.find("no --device and no --dtype"), std::string::npos) << run.out;
 }
 

@@ -15,7 +15,7 @@ TEST_F(Cli, CompletionScriptsAreValidShell) {
       "; COMP_WORDS=(weir len); COMP_CWORD=1; _weir; [[ ${COMPREPLY[0]} == lens ]]'";
   EXPECT_EQ(std::system(check.c_str()), 0);
   EXPECT_NE(run_weir("completion zsh").out.find("#compdef weir"), std::string::npos);
-  EXPECT_EQ(run_weir("completion fish").status, 1);
+  expect_usage_error("completion fish", "bash, zsh");
 }
 
 // What bash offers after `line`, whose last word is being typed: sorted, one a line.
@@ -48,7 +48,8 @@ TEST_F(Cli, BashCompletesVerbsOptionsAndModels) {
   EXPECT_EQ(completes("weir lens my-model --top"), "--top-k\n");
   EXPECT_EQ(completes("weir lens my-"), "my-model\n");
   EXPECT_EQ(completes("weir inspect " + path("bas")), script + "\n");
-  EXPECT_EQ(completes("weir bench --fir"), "\n");  // Internal: hidden.
+  EXPECT_EQ(completes("weir oracle fir"), "\n");  // Internal: hidden.
+  EXPECT_EQ(completes("weir --v"), "--version\n");
 }
 
 TEST_F(Cli, ZshReadsTheCompletionScript) {

@@ -1,0 +1,87 @@
+#include "apps/cli/cli.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include <c10/util/Exception.h>
+
+#include "apps/cli/command.h"
+#include "apps/cli/help.h"
+#include "apps/cli/parse.h"
+#include "apps/cli/verbs.h"
+#include "weir/base/error.h"
+#include "weir/base/interrupt.h"
+#include "weir/base/version.h"
+#include "weir/tensor/compat.h"
+
+namespace weir::cli {
+namespace {
+
+constexpr int kOk = 0, kFailed = 1, kWrongUsage = 2, kInterrupted = 130;
+
+int report_error(std::string message, int status) {
+  std::replace(message.begin(), message.end(), '\n', ' ');  // One line, whatever is quoted in it.
+  std::fprintf(stderr, "weir: %s\n", message.c_str());
+  return status;
+}
+
+void add_verbs(Verb& weir) {
+  add_lens(weir);
+  add_inspect(weir);
+  add_tokenize(weir);
+  add_bench(weir);
+  add_run(weir);
+  add_generate(weir);
+  add_chat(weir);
+  add_models(weir);
+  add_completion(weir);
+  add_oracle(weir);
+}
+
+void call(const VerbCall& call) {
+  switch (parse(call)) {
+    case Wanted::kHelp:
+      return print(manual(*call.verb));
+    case Wanted::kVersion:
+      return print(std::string(version()) + "\n");
+    case Wanted::kWork:
+      call.verb->do_work();
+  }
+}
+
+int status_of(const VerbCall& verb_call) {
+  try {
+    call(verb_call);
+    return kOk;
+  } catch (const UsageError& error) {
+    const std::string name = verb_call.verb->full_name();
+    return report_error(fmt::format("{} (see {} --help)", error.what(), name), kWrongUsage);
+  } catch (const Error& error) {
+    const bool is_stop = error.code() == ErrorCode::kInterrupted;
+    return report_error(error.what(), is_stop ? kInterrupted : kFailed);
+  } catch (const c10::Error& error) {
+    return report_error(error.what_without_backtrace(), kFailed);
+  } catch (const std::exception& error) {
+    return report_error(error.what(), kFailed);
+  }
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  hold_standard_streams();
+  install_interrupt_handler();
+  route_torch_warnings();
+  set_command_line(argc, argv);
+  Verb weir({"weir", "opens up transformer language models through their residual stream"});
+  add_verbs(weir);
+  const int status = status_of(find_verb(weir, {argv + std::min(argc, 1), argv + argc}));
+  if (!streams_are_well() && status == kOk) {
+    return report_error("the output cannot be written to the end (disk full?)", kFailed);
+  }
+  return status;
+}
+
+}  // namespace weir::cli
