@@ -157,9 +157,12 @@ Tokenizer Tokenizer::from_folder(const fs::path& folder) {
   special.unk = find_id(tokenizer, settings.unk, std::nullopt);
   special.end_of_generation = settings.generation_eos;
   if (!special.eos && !settings.generation_eos.empty()) special.eos = settings.generation_eos[0];
-  // A tokenizer.json has rules of its own, which give way only to what the folder states.
+  // The post-processor of a tokenizer.json alone says what is put around a text, whatever the
+  // folder states: so transformers since 5, whose GPT-NeoX class puts nothing then.
   const bool has_own_rules = files->vocabulary.filename() == "tokenizer.json";
-  if (!has_own_rules || settings.adds_bos || settings.adds_eos) {
+  if (has_own_rules && settings.tokenizer_class == "GPTNeoXTokenizer") {
+    text::set_frame(&tokenizer, false, false, special.bos, special.eos);
+  } else if (!has_own_rules) {
     text::set_frame(&tokenizer, settings.adds_bos.value_or(source.adds_bos),
                     settings.adds_eos.value_or(source.adds_eos), special.bos, special.eos);
   }
