@@ -1,6 +1,8 @@
 #include <cmath>
+#include <csignal>
 #include <fstream>
 #include <sstream>
+#include <sys/resource.h>
 
 #include <gtest/gtest.h>
 
@@ -121,6 +123,23 @@ TEST_F(ReportCsv, KeepsEveryByteOfHostileText) {
   EXPECT_EQ(rows("07-6.csv")[4], (std::vector<std::string>{text, "1", "0", text, text, "0.5"}));
   EXPECT_EQ(rows("08-7.csv")[1], std::vector<std::string>{text});
   EXPECT_EQ(rows("provenance.csv")[1], (std::vector<std::string>{"title", text}));
+}
+
+TEST_F(ReportCsv, LeavesNothingWhenItCannotBeWrittenToTheEnd) {
+  // As on a full disk: the first file fits, the second does not.
+  Report report = testing::lens_sample();
+  report.blocks.resize(1);
+  report.blocks.push_back(TextBlock{"Long", std::string(100'000, 'x')});
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto old_handler = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit small = before;
+  small.rlim_cur = 50'000;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  EXPECT_THROW(write_csv(report, folder_.path() / "new" / "out"), Error);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, old_handler);
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "new"));
 }
 
 TEST_F(ReportCsv, SaysWhenTheFolderCannotBeMade) {

@@ -169,24 +169,56 @@ std::string provenance_csv(const Report& report) {
   return std::move(csv).text();
 }
 
+// The files and folders it made go again unless all of them were written.
+class Folder {
+ public:
+  explicit Folder(const std::filesystem::path& folder) : folder_(folder) {
+    std::error_code error, ignored;
+    for (auto at = folder; !at.empty() && !std::filesystem::exists(at, ignored);
+         at = at.parent_path()) {
+      made_.push_back(at);
+    }
+    std::filesystem::create_directories(folder, error);
+    if (!error) return;
+    remove();
+    fail(ErrorCode::kUnavailable, "{}: cannot make the folder: {}", folder.string(),
+         error.message());
+  }
+  ~Folder() { remove(); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  void write(const std::string& name, const std::string& text) {
+    io::write_file(folder_ / name, text);
+    made_.insert(made_.begin(), folder_ / name);
+  }
+  void keep() { made_.clear(); }
+
+ private:
+  // Deepest first; a folder in which others wrote meanwhile stays.
+  void remove() const {
+    std::error_code ignored;
+    for (const std::filesystem::path& path : made_) std::filesystem::remove(path, ignored);
+  }
+
+  std::filesystem::path folder_;
+  std::vector<std::filesystem::path> made_;
+};
+
 }  // namespace
 }  // namespace report
 
 void write_csv(const Report& report, const std::filesystem::path& folder) {
   report::validate(report);
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) {
-    fail(ErrorCode::kUnavailable, "{}: cannot make the folder: {}", folder.string(),
-         error.message());
-  }
+  report::Folder made(folder);
   for (size_t i = 0; i < report.blocks.size(); ++i) {
     report::CsvText csv;
     std::visit(report::BlockCsv{csv}, report.blocks[i]);
-    const std::string name = fmt::format("{:02}-{}.csv", i + 1, report::slug_of(report.blocks[i]));
-    io::write_file(folder / name, std::move(csv).text());
+    made.write(fmt::format("{:02}-{}.csv", i + 1, report::slug_of(report.blocks[i])),
+               std::move(csv).text());
   }
-  io::write_file(folder / "provenance.csv", report::provenance_csv(report));
+  made.write("provenance.csv", report::provenance_csv(report));
+  made.keep();
 }
 
 }  // namespace weir
