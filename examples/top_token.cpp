@@ -1,6 +1,8 @@
 // top_token MODEL ID...: the token that the model expects after those with the given ids, and how
 // far each layer's residual stream reaches at the last of them.
+#include <charconv>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -10,6 +12,14 @@
 #include "weir/store/model_store.h"
 
 namespace {
+
+int64_t token_id(std::string_view word) {
+  int64_t id = 0;
+  const auto [rest, error] = std::from_chars(word.data(), word.data() + word.size(), id);
+  weir::require(error == std::errc() && rest == word.data() + word.size(),
+                "expected token ids (weir tokenize gives them), found '{}'", word);
+  return id;
+}
 
 void show_top_token(const std::string& model, const std::vector<int64_t>& ids) {
   const auto lm = weir::LanguageModel::load(weir::resolve_model(model));
@@ -32,7 +42,7 @@ int main(int argc, char** argv) {
   }
   try {
     std::vector<int64_t> ids;
-    for (int i = 2; i < argc; ++i) ids.push_back(std::stoll(argv[i]));
+    for (int i = 2; i < argc; ++i) ids.push_back(token_id(argv[i]));
     show_top_token(argv[1], ids);
   } catch (const weir::Error& error) {
     fmt::print(stderr, "{}\n", error.what());
