@@ -1,13 +1,15 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
 namespace weir::cli {
 
-/// Lines of stdin. Unlike std::getline it notices Ctrl-C while it waits for one.
+/// Lines of stdin. Unlike std::getline it notices Ctrl-C while it waits for one. On a terminal each
+/// comes after `prompt`, can be edited, and earlier ones come back by the Up key.
 class LineReader {
  public:
-  LineReader();
+  explicit LineReader(const std::string& prompt);
   ~LineReader();
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;
@@ -16,10 +18,11 @@ class LineReader {
   bool next(std::string& line);
 
  private:
-  bool read_more();
-
-  int descriptor_;
-  std::string pending_;  ///< Read, but not yet given out.
+  class Bytes;
+  class Editor;
+  std::string prompt_;  ///< "" when stdin is no terminal.
+  std::unique_ptr<Bytes> bytes_;
+  std::unique_ptr<Editor> editor_;  ///< Null without a terminal that can move its cursor.
 };
 
 }  // namespace weir::cli

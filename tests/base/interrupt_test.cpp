@@ -47,6 +47,28 @@ TEST(Interrupt, TheSecondSignalKills) {
               testing::KilledBySignal(SIGINT), "");
 }
 
+TEST(Interrupt, AForgottenCtrlCLetsTheNextBeNoticed) {
+  EXPECT_EXIT(exit_with_code_of([] {
+                install_interrupt_handler();
+                if (forget_ctrl_c()) std::_Exit(12);  // There was none.
+                std::raise(SIGINT);
+                if (!forget_ctrl_c() || interrupted()) std::_Exit(13);
+                std::raise(SIGINT);
+                throw_if_interrupted();
+              }),
+              testing::ExitedWithCode(10), "");
+}
+
+TEST(Interrupt, ATerminationIsNotForgotten) {
+  EXPECT_EXIT(exit_with_code_of([] {
+                install_interrupt_handler();
+                std::raise(SIGTERM);
+                if (forget_ctrl_c()) std::_Exit(12);
+                throw_if_interrupted();
+              }),
+              testing::ExitedWithCode(10), "");
+}
+
 TEST(Interrupt, StopsWorkThatShowsProgress) {
   EXPECT_EXIT(exit_with_code_of([] {
                 install_interrupt_handler();

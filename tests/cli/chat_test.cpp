@@ -1,4 +1,5 @@
 #include <array>
+#include <cstdlib>
 #include <sys/wait.h>
 
 #include <pty.h>
@@ -32,9 +33,10 @@ TEST_F(Cli, ChatAnswersAsTheTemplateAsks) {
 // The command in a terminal of its own.
 class Terminal {
  public:
-  explicit Terminal(const std::string& arguments) {
+  explicit Terminal(const std::string& arguments, const std::string& kind = "dumb") {
     child_ = ::forkpty(&terminal_, nullptr, nullptr, nullptr);
     if (child_ != 0) return;
+    ::setenv("TERM", kind.c_str(), 1);
     const std::string line = std::string("exec " WEIR_COMMAND " ") + arguments;
     ::execl("/bin/sh", "sh", "-c", line.c_str(), nullptr);
     ::_exit(127);
@@ -59,6 +61,8 @@ class Terminal {
   }
 
   const std::string& shown() const { return shown_; }
+  /// What comes from now on is looked at alone.
+  void forget() { shown_.clear(); }
 
   /// Of the ended command; 128 + signal when one killed it.
   int exit_status() {
@@ -76,7 +80,7 @@ class Terminal {
 };
 
 TEST_F(Cli, CtrlCAtTheChatsPromptExitsWith130) {
-  Terminal terminal("chat " + kStories);
+  Terminal terminal("chat " + kStories, "xterm");
   ASSERT_TRUE(terminal.shows("> "));
   terminal.type("\x03");
   EXPECT_TRUE(terminal.shows("stopped by the user"));
@@ -90,15 +94,43 @@ TEST_F(Cli, CtrlDEndsTheChatWell) {
   EXPECT_EQ(terminal.exit_status(), 0) << terminal.shown();
 }
 
-TEST_F(Cli, CtrlCInTheMiddleOfAnAnswerExitsWith130) {
+TEST_F(Cli, CtrlCStopsAnAnswerAndAtThePromptTheChat) {
   const auto model = weir::testing::default_model();
   if (!model) GTEST_SKIP() << "weir models pull smollm2-135m gets the model";
   Terminal terminal("chat " + model->string() + " --greedy --max-new 100000");
   ASSERT_TRUE(terminal.shows("> "));
   terminal.type("Count from one to one thousand, every number.\n");
   ASSERT_TRUE(terminal.shows("every number.\r\n"));
+  terminal.forget();
   terminal.type("\x03");
+  ASSERT_TRUE(terminal.shows("\r\n> ")) << terminal.shown();
+  terminal.type("\x03");
+  EXPECT_TRUE(terminal.shows("stopped by the user"));
   EXPECT_EQ(terminal.exit_status(), 130) << terminal.shown();
+}
+
+TEST_F(Cli, TheUpKeyBringsBackTheLineBefore) {
+  Terminal terminal("chat " + kStories, "xterm");
+  ASSERT_TRUE(terminal.shows("> "));
+  terminal.type("/helq\n");
+  ASSERT_TRUE(terminal.shows("did you mean /help")) << terminal.shown();
+  terminal.forget();
+  // Up, one character back from the end, the right letter: /help.
+  terminal.type("\x1b[A\x7fp\n");
+  EXPECT_TRUE(terminal.shows("/reset forgets")) << terminal.shown();
+  terminal.type("\x04");
+  EXPECT_EQ(terminal.exit_status(), 0) << terminal.shown();
+}
+
+TEST_F(Cli, UnknownCommandsAreNotSentToTheModel) {
+  // This model has no template: a message would end with status 1.
+  const std::string said = write("said.txt", "/rest\n/help\n\n/reset\n/exit\n");
+  const auto run = run_weir("chat " + kStories, "", {said, "", ""});
+  EXPECT_EQ(run.status, 0) << run.error;
+  EXPECT_NE(run.error.find("'/rest'; did you mean /reset"), std::string::npos) << run.error;
+  EXPECT_NE(run.out.find("/exit or Ctrl-D ends it"), std::string::npos) << run.out;
+  const std::string spaced = write("spaced.txt", " /usr/bin\n");
+  EXPECT_EQ(run_weir("chat " + kStories, "", {spaced, "", ""}).status, 1);
 }
 
 }  // namespace

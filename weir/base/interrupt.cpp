@@ -7,10 +7,10 @@
 namespace weir {
 namespace {
 
-volatile std::sig_atomic_t g_interrupted = 0;
+volatile std::sig_atomic_t g_interrupted = 0;  // The signal.
 
 extern "C" void on_interrupt(int signal) {
-  g_interrupted = 1;
+  g_interrupted = signal;
   std::signal(signal, SIG_DFL);  // The next one kills.
 }
 
@@ -22,6 +22,13 @@ void install_interrupt_handler() {
 }
 
 bool interrupted() noexcept { return g_interrupted != 0; }
+
+bool forget_ctrl_c() {
+  if (g_interrupted != SIGINT) return false;
+  g_interrupted = 0;
+  std::signal(SIGINT, on_interrupt);
+  return true;
+}
 
 void throw_if_interrupted() {
   if (interrupted()) fail(ErrorCode::kInterrupted, "stopped by the user");

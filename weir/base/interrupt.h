@@ -9,6 +9,10 @@ void install_interrupt_handler();
 /// True once the user asked to stop.
 bool interrupted() noexcept;
 
+/// Forgets a Ctrl-C, so that the next one is noticed again: for programs that stop one thing and go
+/// on. False when there was none; a SIGTERM stays.
+bool forget_ctrl_c();
+
 /// Throws kInterrupted once the user asked to stop. Long loops call it between steps, at places
 /// where nothing is lost.
 void throw_if_interrupted();
