@@ -161,18 +161,23 @@ void add_info(Verb& models) {
 
 struct ConvertVerb {
   std::string model, out, dtype = "float32";
-  bool quiet = false;
+  bool force = false, quiet = false;
 };
 
 void convert(const ConvertVerb& verb) {
   set_progress_enabled(!verb.quiet);
   const auto path = resolve_model(verb.model);
-  save_hf(load_model(path), verb.out, parse_dtype(verb.dtype));
-  try {
-    load_tokenizer(path).save(verb.out);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kNotFound) throw;  // A model without tokenizer stays one.
-  }
+  SaveOptions options;
+  options.dtype = parse_dtype(verb.dtype);
+  options.overwrite = verb.force;
+  options.also = [&](const std::filesystem::path& folder) {
+    try {
+      load_tokenizer(path).save(folder);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kNotFound) throw;  // A model without tokenizer stays one.
+    }
+  };
+  save_hf(load_model(path), verb.out, options);
   if (!verb.quiet) print("wrote " + verb.out + "\n");
 }
 
@@ -182,12 +187,15 @@ void add_convert(Verb& models) {
       {"convert",
        "writes any readable model as a Hugging Face folder",
        "safetensors, config.json and tokenizer, which transformers loads with the same logits. "
-       "Tensors go through one by one, so that memory stays small.",
+       "Tensors go through one by one, so that memory stays small. The folder appears complete or "
+       "not at all.",
        {"weir models convert smollm2-135m ./smollm2-hf --dtype bf16"}});
   verb.argument("MODEL", &options->model, "A model of the store, a folder, or a file")
       .argument("OUT_DIR", &options->out, "The folder to make");
   add_dtype_option(verb, options->dtype, "float32, bfloat16 or float16");
-  verb.flag("--quiet", &options->quiet, "No progress and no text");
+  verb.flag("--force", &options->force,
+            "Write into a folder that is not empty; only a model's files are replaced")
+      .flag("--quiet", &options->quiet, "No progress and no text");
   verb.run([options] { convert(*options); });
 }
 

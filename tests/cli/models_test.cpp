@@ -1,4 +1,5 @@
 #include <filesystem>
+#include <fstream>
 #include <map>
 
 #include "tests/cli/cli_fixture.h"
@@ -96,6 +97,30 @@ TEST_F(Cli, ConvertWritesTheDtypeAndTheTokenizer) {
   EXPECT_EQ(file_text(path("hf/chat_template.jinja")),
             file_text(kGolden + "/tokenizers/smollm2/chat_template.jinja"));
   expect_usage_error("models convert " + kLlama + " " + path("no") + " --dtype int3", "bfloat16");
+}
+
+TEST_F(Cli, ConvertAsksBeforeItWritesIntoAFolderWithFiles) {
+  const std::string convert = "models convert " + kLlama + " " + path("taken") + " --quiet";
+  std::filesystem::create_directory(path("taken"));
+  std::ofstream(path("taken/notes.txt")) << "mine";
+  std::ofstream(path("taken/config.json")) << "old";
+  const auto refused = run_weir(convert);
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.error.find("not empty"), std::string::npos) << refused.error;
+  EXPECT_EQ(file_text(path("taken/config.json")), "old");
+  ASSERT_EQ(run_weir(convert + " --force").status, 0);
+  EXPECT_EQ(file_text(path("taken/notes.txt")), "mine");
+  EXPECT_EQ(run_weir("models info " + path("taken") + " --json").json().at("family"), "llama");
+}
+
+TEST_F(Cli, ConvertSaysInOneLineThatAFileIsNoFolder) {
+  std::ofstream(path("file")) << "";
+  const auto run = run_weir("models convert " + kLlama + " " + path("file"));
+  EXPECT_EQ(run.status, 1);
+  EXPECT_NE(run.error.find("expected a folder or a new name, found a file"), std::string::npos)
+      << run.error;
+  EXPECT_EQ(run_weir("models convert " + kLlama + " " + path("file/inside")).status, 1);
+  EXPECT_TRUE(std::filesystem::is_regular_file(path("file")));
 }
 
 }  // namespace

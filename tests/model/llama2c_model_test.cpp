@@ -55,7 +55,7 @@ TEST(Llama2cModel, IsALlamaToEverythingElse) {
 TEST(Llama2cModel, ConvertsToAFolderWithIdenticalLogits) {
   const io::TemporaryFolder folder;
   const LoadedModel model = load_model(golden() / "stories260K.bin");
-  save_hf(model, folder / "out", at::kFloat);
+  save_hf(model, folder / "out", {at::kFloat});
   const at::Tensor tokens = reference_tokens(io::read_json(golden() / "ref_logits.json"));
   EXPECT_TRUE(at::equal(logits_of(load_model(folder / "out"), tokens), logits_of(model, tokens)));
 }

@@ -66,7 +66,7 @@ TEST(MinGptModel, GivesTheReferenceActivations) {
 TEST(MinGptModel, ConvertsToGpt2WithTheSameLogits) {
   const io::TemporaryFolder folder;
   const LoadedModel model = load_model(sorter());
-  save_hf(model, folder / "out", at::kFloat);
+  save_hf(model, folder / "out", {at::kFloat});
   const LoadedModel converted = load_model(folder / "out");
   EXPECT_EQ(converted.config.family, "gpt2");
   const at::Tensor tokens = at::tensor({0, 2, 1, 1, 0, 2}, at::kLong).unsqueeze(0);
@@ -98,7 +98,7 @@ TEST(NanoGptModel, IsReadFromTheTrainersCheckpoint) {
 TEST(NanoGptModel, ConvertsToGpt2WithZeroBiases) {
   const io::TemporaryFolder folder;
   const LoadedModel model = load_model(golden() / "nanogpt-ckpt.pt");
-  save_hf(model, folder / "out", at::kFloat);
+  save_hf(model, folder / "out", {at::kFloat});
   const at::Tensor tokens = at::tensor({0, 2, 1, 1, 0, 2}, at::kLong).unsqueeze(0);
   EXPECT_LT(max_difference(logits_of(load_model(folder / "out"), tokens), logits_of(model, tokens)),
             kTolerance);

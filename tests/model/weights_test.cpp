@@ -50,9 +50,37 @@ TEST(Weights, SettingReplacesTheHandleAndNotTheData) {
   set_parameter(edited, model.config, "embed.W_E", at::zeros({97, 32}));
   EXPECT_EQ(get_parameter(edited, model.config, "embed.W_E").abs().max().item<float>(), 0);
   EXPECT_GT(get_parameter(model.weights, model.config, "embed.W_E").abs().max().item<float>(), 0);
-  // The tied table stays as it was: an edit unties.
-  EXPECT_GT(get_parameter(edited, model.config, "unembed.W_U").abs().max().item<float>(), 0);
+}
+
+TEST(Weights, ATieStaysATieUntilItIsCut) {
+  const LoadedModel model = load_model(golden_folder("gpt2"));
+  Weights edited = model.weights;
+  set_parameter(edited, model.config, "embed.W_E", at::ones({97, 32}));
+  EXPECT_TRUE(edited.W_U.is_same(edited.W_E));
+  EXPECT_TRUE(get_parameter(edited, model.config, "unembed.W_U").equal(at::ones({32, 97})));
+  set_parameter(edited, model.config, "unembed.W_U", at::zeros({32, 97}));
+  EXPECT_TRUE(get_parameter(edited, model.config, "embed.W_E").equal(at::zeros({97, 32})));
+  untie(edited);
   EXPECT_FALSE(edited.W_U.is_same(edited.W_E));
+  EXPECT_TRUE(get_parameter(edited, model.config, "unembed.W_U").equal(at::zeros({32, 97})));
+  set_parameter(edited, model.config, "embed.W_E", at::ones({97, 32}));
+  EXPECT_TRUE(get_parameter(edited, model.config, "unembed.W_U").equal(at::zeros({32, 97})));
+}
+
+// The mapped file only may be read: an optimiser's first step would end in a signal.
+TEST(Weights, ConversionCopiesEvenWhatAlreadyIsInTheDtype) {
+  const LoadedModel model = load_model(golden_folder("gpt2"));
+  Weights copies = to(model.weights, at::kCPU, at::kFloat);
+  Weights originals = model.weights;
+  const auto before = parameters(originals, model.config);
+  const auto after = parameters(copies, model.config);
+  ASSERT_EQ(before.size(), after.size());
+  for (size_t i = 0; i < after.size(); ++i) {
+    EXPECT_NE(after[i].held().data_ptr(), before[i].held().data_ptr()) << after[i].name;
+    EXPECT_TRUE(after[i].get(at::kFloat).equal(before[i].get(at::kFloat))) << after[i].name;
+  }
+  for (const Parameter& copy : after) copy.held().zero_();
+  EXPECT_GT(get_parameter(model.weights, model.config, "ln_final.w").abs().max().item<float>(), 0);
 }
 
 TEST(Weights, ABiasThatTheModelLacksCanBeSet) {

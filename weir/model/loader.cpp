@@ -56,6 +56,7 @@ LoadedModel load_model(const nlohmann::json& config_json, const io::TensorMap& t
   CheckpointReader reader(model.checkpoint);
   model.weights = kind.weights(model.config, config_json, reader);
   reader.finish();
+  model.origins = reader.origins(model.weights, model.config);
   model.config.tied = model.weights.W_U.is_same(model.weights.W_E);
   model.config_json = io::dump_json(config_json, 2);
   model.path = path;

@@ -108,11 +108,8 @@ void fold_value_bias(const ModelConfig& config, AttentionWeights& attn) {
 LoadedModel process_weights(const LoadedModel& model, const ProcessOptions& options) {
   const at::NoGradGuard no_grad;
   LoadedModel result = model;
-  result.checkpoint = {};
   ModelConfig& config = result.config;
   Weights& weights = result.weights;
-  // W_E and W_U go different ways from here.
-  config.tied = false;
   if (options.fold_norm && config.pre_norm && !config.norm_folded) fold_norms(config, weights);
   if (options.center_writing_weights && can_center_writing(config, weights)) {
     center_writing(weights);
@@ -121,6 +118,8 @@ LoadedModel process_weights(const LoadedModel& model, const ProcessOptions& opti
   if (options.fold_value_biases) {
     for (BlockWeights& block : weights.blocks) fold_value_bias(config, block.attn);
   }
+  // W_E and W_U have gone different ways.
+  config.tied = weights.W_U.is_same(weights.W_E);
   return result;
 }
 

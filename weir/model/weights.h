@@ -45,8 +45,8 @@ struct BlockWeights {
 };
 
 struct Weights {
-  Matrix
-      W_E;  ///< Held [D, V] (its transpose is the table), so that a tied W_U is this very object.
+  /// Held [D, V] (its transpose is the table), so that a tied W_U is this very object.
+  Matrix W_E;
   at::Tensor W_pos;  ///< [n_ctx, D]
   NormWeights embed_norm;
   std::vector<BlockWeights> blocks;
@@ -60,21 +60,31 @@ struct Weights {
 /// "blocks.0.attn.b_Q" [H, K], "blocks.0.mlp.W_in" [D, M], "unembed.W_U" [D, V], ...
 struct Parameter {
   std::string name;
-  std::function<at::Tensor(at::ScalarType dtype)>
-      get;  ///< A view of what is held where layouts allow.
-  std::function<void(const at::Tensor&)>
-      set;  ///< Shape checked; replaces the handle, not the data.
+  /// A view of what is held where layouts allow.
+  std::function<at::Tensor(at::ScalarType dtype)> get;
+  /// Shape checked; replaces the handle, not the data. Where W_U is W_E, setting one sets both: a
+  /// tie stays a tie until `untie`.
+  std::function<void(const at::Tensor&)> set;
+  /// The tensor that the forward reads, as held ([in, out] for matrices; undefined for block
+  /// types). Of a parameter from `trainable` (own.h) it is the leaf: an optimiser reads its grad()
+  /// and updates it in place.
+  std::function<at::Tensor()> held;
 };
 
-/// Every parameter that the model has, in forward order. The functions refer to `weights`.
+/// Every parameter that the model has, in forward order. The functions refer to `weights`. Lists
+/// all names, some 100 us for a model of 12 layers: loops call it once, not `set_parameter` often.
 std::vector<Parameter> parameters(Weights& weights, const ModelConfig& config);
 /// The parameter of that name; kNotFound: the nearest names.
 at::Tensor get_parameter(const Weights& weights, const ModelConfig& config, std::string_view name,
                          at::ScalarType dtype = at::kFloat);
+/// Parameter::set by name: both uses of a tied table. A bias that the model lacks may be given.
 void set_parameter(Weights& weights, const ModelConfig& config, std::string_view name,
                    const at::Tensor& value);
+/// Gives a tied W_U a dense copy of its own, so that the two can be set apart.
+void untie(Weights& weights);
 
-/// Dense copies on `device` in `dtype`; block types are dequantised.
+/// Dense copies on `device` in `dtype`, never the memory of `weights`: they may be written to.
+/// Block types are dequantised; a tied W_U stays W_E. (A model to train or to save: own.h.)
 Weights to(const Weights& weights, at::Device device, at::ScalarType dtype);
 /// What a forward that computes in `dtype` needs, where the weights are: dense parameters in that
 /// type. Block types stay as stored (their products are summed in float32), except for float64.

@@ -42,6 +42,8 @@ class Matrix {
   at::Tensor dense(at::ScalarType dtype = at::kFloat) const;
   /// The dense tensor itself (undefined for blocks): what an optimiser updates.
   const at::Tensor& storage() const { return dense_; }
+  /// The first byte of what is held.
+  const void* data() const { return is_quantised() ? blocks_.data : dense_.data_ptr(); }
 
   /// x [..., in] -> x W + bias [..., out], in x's dtype. `bias` [out] may be undefined. Half types
   /// on the CPU are summed in float32 and rounded once (tensor/half_precision.h). Without a graph

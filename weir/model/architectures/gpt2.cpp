@@ -10,14 +10,13 @@ void read_block(const ModelConfig& config, CheckpointReader& reader, const std::
   const int64_t d = config.d_model, m = config.d_mlp;
   block.ln1 = reader.norm(prefix + "ln_1", d, config.norm);
   block.ln2 = reader.norm(prefix + "ln_2", d, config.norm);
-  const Matrix qkv = reader.conv1d(prefix + "attn.c_attn.weight", d, 3 * d);
-  const at::Tensor bias = reader.tensor(prefix + "attn.c_attn.bias", {3 * d});
-  block.attn.W_Q = qkv.slice_out(0, d);
-  block.attn.W_K = qkv.slice_out(d, d);
-  block.attn.W_V = qkv.slice_out(2 * d, d);
-  block.attn.b_Q = bias.slice(0, 0, d);
-  block.attn.b_K = bias.slice(0, d, 2 * d);
-  block.attn.b_V = bias.slice(0, 2 * d);
+  Matrix* const matrices[] = {&block.attn.W_Q, &block.attn.W_K, &block.attn.W_V};
+  at::Tensor* const biases[] = {&block.attn.b_Q, &block.attn.b_K, &block.attn.b_V};
+  for (int64_t part = 0; part < 3; ++part) {
+    const OutputRuns columns{part * d, d};
+    *matrices[part] = reader.conv1d(prefix + "attn.c_attn.weight", d, 3 * d, columns);
+    *biases[part] = reader.tensor(prefix + "attn.c_attn.bias", {3 * d}, columns);
+  }
   block.attn.W_O = reader.conv1d(prefix + "attn.c_proj.weight", d, d);
   block.attn.b_O = reader.tensor(prefix + "attn.c_proj.bias", {d});
   block.mlp.W_in = reader.conv1d(prefix + "mlp.c_fc.weight", d, m);

@@ -17,8 +17,9 @@ NormWeights read_norm(const ModelConfig& config, CheckpointReader& reader,
 }
 
 void read_optional_linear(CheckpointReader& reader, const std::string& prefix, int64_t n_out,
-                          int64_t n_in, Matrix& matrix, at::Tensor& bias) {
-  read_linear(reader, prefix, n_out, n_in, reader.has(prefix + ".bias"), matrix, bias);
+                          int64_t n_in, Matrix& matrix, at::Tensor& bias,
+                          const OutputRuns& outputs = {}) {
+  read_linear(reader, prefix, n_out, n_in, reader.has(prefix + ".bias"), matrix, bias, outputs);
 }
 
 // GPT-2 in linear layers: weights are stored [out, in]; the rows of c_attn are q, k, v.
@@ -27,14 +28,11 @@ void read_block(const ModelConfig& config, CheckpointReader& reader, const std::
   const int64_t d = config.d_model, m = config.d_mlp;
   block.ln1 = read_norm(config, reader, prefix + "ln_1");
   block.ln2 = read_norm(config, reader, prefix + "ln_2");
-  Matrix qkv;
-  at::Tensor bias;
-  read_optional_linear(reader, prefix + "attn.c_attn", 3 * d, d, qkv, bias);
   Matrix* const matrices[] = {&block.attn.W_Q, &block.attn.W_K, &block.attn.W_V};
   at::Tensor* const biases[] = {&block.attn.b_Q, &block.attn.b_K, &block.attn.b_V};
   for (int64_t part = 0; part < 3; ++part) {
-    *matrices[part] = qkv.slice_out(part * d, d);
-    if (bias.defined()) *biases[part] = bias.slice(0, part * d, (part + 1) * d);
+    read_optional_linear(reader, prefix + "attn.c_attn", 3 * d, d, *matrices[part], *biases[part],
+                         {part * d, d});
   }
   read_optional_linear(reader, prefix + "attn.c_proj", d, d, block.attn.W_O, block.attn.b_O);
   read_optional_linear(reader, prefix + "mlp.c_fc", m, d, block.mlp.W_in, block.mlp.b_in);

@@ -30,7 +30,7 @@ class OptReader {
   // for both, in float32.
   void read_tables(Weights& weights) const {
     const Matrix table = reader_.linear("embed_tokens.weight", config_.d_vocab, d_embed_);
-    const Matrix head = output_table(table);
+    const Matrix head = reader_.output_table("lm_head.weight", table, tied_);
     weights.W_E = table;
     weights.W_U = head;
     if (d_embed_ == config_.d_model) return;
@@ -56,13 +56,6 @@ class OptReader {
   }
 
  private:
-  Matrix output_table(const Matrix& input_table) const {
-    const std::string name = "lm_head.weight";
-    if (tied_) reader_.ignore({name});
-    if (tied_ || !reader_.has(name)) return input_table;
-    return reader_.linear(name, config_.d_vocab, d_embed_);
-  }
-
   const ModelConfig& config_;
   CheckpointReader& reader_;
   const bool bias_, affine_, tied_;
@@ -92,9 +85,9 @@ Weights weights(const ModelConfig& config, const nlohmann::json& json, Checkpoin
   const OptReader opt(config, ConfigReader(json), reader);
   Weights weights;
   opt.read_tables(weights);
-  const at::Tensor positions =
-      reader.tensor("embed_positions.weight", {config.n_ctx + kUnusedPositions, config.d_model});
-  weights.W_pos = positions.slice(0, kUnusedPositions);
+  const int64_t n_rows = config.n_ctx + kUnusedPositions;
+  weights.W_pos = reader.tensor("embed_positions.weight", {n_rows, config.d_model},
+                                {kUnusedPositions, config.n_ctx});
   for (int64_t layer = 0; layer < config.n_layers; ++layer) {
     opt.read_block("layers." + std::to_string(layer) + ".", weights.blocks.emplace_back());
   }

@@ -2,8 +2,6 @@
 
 #include <cmath>
 
-#include <ATen/ATen.h>
-
 #include "weir/base/error.h"
 
 namespace weir::architectures {
@@ -40,30 +38,23 @@ Weights read_tables_and_blocks(const ModelConfig& config, CheckpointReader& read
 void read_unembedding(const ModelConfig& config, CheckpointReader& reader, Weights& weights,
                       const std::string& weight) {
   reader.set_prefixes({""});
-  if (config.tied) reader.ignore({weight});
-  const bool own = !config.tied && reader.has(weight);
-  weights.W_U = own ? reader.linear(weight, config.d_vocab, config.d_model) : weights.W_E;
+  weights.W_U = reader.output_table(weight, weights.W_E, config.tied);
 }
 
 void read_linear(CheckpointReader& reader, const std::string& prefix, int64_t n_out, int64_t n_in,
-                 bool has_bias, Matrix& matrix, at::Tensor& bias) {
-  matrix = reader.linear(prefix + ".weight", n_out, n_in);
-  if (has_bias) bias = reader.tensor(prefix + ".bias", {n_out});
+                 bool has_bias, Matrix& matrix, at::Tensor& bias, const OutputRuns& outputs) {
+  matrix = reader.linear(prefix + ".weight", n_out, n_in, outputs);
+  if (has_bias) bias = reader.tensor(prefix + ".bias", {n_out}, outputs);
 }
 
 void read_qkv_by_head(const ModelConfig& config, CheckpointReader& reader,
                       const std::string& prefix, bool has_bias, AttentionWeights& attn) {
   const int64_t h = config.n_heads, k = config.d_head;
-  Matrix fused;
-  at::Tensor bias;
-  read_linear(reader, prefix, 3 * h * k, config.d_model, has_bias, fused, bias);
-  const at::Tensor rows = at::arange(3 * h * k, at::kLong).view({h, 3, k});
   Matrix* matrices[] = {&attn.W_Q, &attn.W_K, &attn.W_V};
   at::Tensor* biases[] = {&attn.b_Q, &attn.b_K, &attn.b_V};
   for (int64_t part = 0; part < 3; ++part) {
-    const at::Tensor index = rows.select(1, part).flatten();
-    *matrices[part] = fused.select_out(index);
-    if (has_bias) *biases[part] = bias.index_select(0, index);
+    read_linear(reader, prefix, 3 * h * k, config.d_model, has_bias, *matrices[part], *biases[part],
+                {part * k, k, 3 * k, h});
   }
 }
 

@@ -27,14 +27,15 @@ struct PartNames {
 Weights read_tables_and_blocks(const ModelConfig& config, CheckpointReader& reader,
                                const PartNames& names, BlockReader read_block);
 
-/// W_U is W_E where the config ties them or the checkpoint has no `weight` of its own (and one that
-/// comes with a tied config is left unread, as the reference leaves it).
+/// W_U is W_E where the config ties them or the checkpoint has no `weight` of its own. One that
+/// comes with a tied config is used, with a warning, if its values differ (output_table).
 void read_unembedding(const ModelConfig& config, CheckpointReader& reader, Weights& weights,
                       const std::string& weight = "lm_head.weight");
 
-/// prefix.weight [n_out, n_in] into `matrix`; prefix.bias [n_out] into `bias` if `has_bias`.
+/// prefix.weight [n_out, n_in] into `matrix`; prefix.bias [n_out] into `bias` if `has_bias`. With
+/// `outputs` a part of both.
 void read_linear(CheckpointReader& reader, const std::string& prefix, int64_t n_out, int64_t n_in,
-                 bool has_bias, Matrix& matrix, at::Tensor& bias);
+                 bool has_bias, Matrix& matrix, at::Tensor& bias, const OutputRuns& outputs = {});
 
 /// NeoX's and BLOOM's fused projection: rows in the order (head, {q, k, v}, d_head).
 void read_qkv_by_head(const ModelConfig& config, CheckpointReader& reader,

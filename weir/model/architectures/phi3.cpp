@@ -10,14 +10,14 @@ void read_block(const ModelConfig& config, CheckpointReader& reader, const std::
   const int64_t d = config.d_model, m = config.d_mlp;
   const int64_t n_q = config.n_heads * config.d_head, n_kv = config.n_kv_heads * config.d_head;
   read_block_norms(config, reader, prefix, {}, block);
-  const Matrix qkv = reader.linear(prefix + "self_attn.qkv_proj.weight", n_q + 2 * n_kv, d);
-  block.attn.W_Q = qkv.slice_out(0, n_q);
-  block.attn.W_K = qkv.slice_out(n_q, n_kv);
-  block.attn.W_V = qkv.slice_out(n_q + n_kv, n_kv);
+  const std::string qkv = prefix + "self_attn.qkv_proj.weight";
+  block.attn.W_Q = reader.linear(qkv, n_q + 2 * n_kv, d, {0, n_q});
+  block.attn.W_K = reader.linear(qkv, n_q + 2 * n_kv, d, {n_q, n_kv});
+  block.attn.W_V = reader.linear(qkv, n_q + 2 * n_kv, d, {n_q + n_kv, n_kv});
   block.attn.W_O = reader.linear(prefix + "self_attn.o_proj.weight", d, n_q);
-  const Matrix gate_up = reader.linear(prefix + "mlp.gate_up_proj.weight", 2 * m, d);
-  block.mlp.W_gate = gate_up.slice_out(0, m);
-  block.mlp.W_in = gate_up.slice_out(m, m);
+  const std::string gate_up = prefix + "mlp.gate_up_proj.weight";
+  block.mlp.W_gate = reader.linear(gate_up, 2 * m, d, {0, m});
+  block.mlp.W_in = reader.linear(gate_up, 2 * m, d, {m, m});
   block.mlp.W_out = reader.linear(prefix + "mlp.down_proj.weight", d, m);
 }
 
