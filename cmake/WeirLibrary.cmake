@@ -83,11 +83,15 @@ function(weir_use_test_pch target torch)
   weir_use_pch(${target} ${pch})
 endfunction()
 
-# weir_test(MODULE [TORCH] SOURCES ... [LINK lib...]): one GoogleTest binary for a module.
-# Torch-free tests are listed one by one in ctest; a process with LibTorch takes half a second
-# to start, so those modules run as one test each.
+# weir_test(MODULE [TORCH] SOURCES ... [LINK lib...] [LABELS label...] [SHARDS n] [GOLDEN topic...]):
+# one GoogleTest binary for a module. Torch-free tests are listed one by one in ctest; a process with
+# LibTorch takes half a second to start, so those modules run as one test each, or as SHARDS parts.
+# Every entry carries the module's name as a label.
+#
+# GOLDEN topics have an entry golden-TOPIC.MODULE of their own, with the label golden-TOPIC: the suites
+# whose names begin with Golden and the topic (GoldenModels...). They find their cases when they run.
 function(weir_test module)
-  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;LINK;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "TORCH" "SHARDS" "SOURCES;LINK;LABELS;GOLDEN" ${ARGN})
   set(target ${module}_test)
   add_executable(${target} ${ARG_SOURCES})
   target_link_libraries(${target} PRIVATE ${ARG_LINK} GTest::gtest_main weir_flags)
@@ -101,10 +105,35 @@ function(weir_test module)
   if(WEIR_PCH)
     weir_use_test_pch(${target} "${ARG_TORCH}")
   endif()
+  set(labels ${module} ${ARG_LABELS})
+  set(all_but_golden "-Golden*:*/Golden*")
   if(ARG_TORCH)
-    add_test(NAME ${module} COMMAND ${target})
-    set_tests_properties(${module} PROPERTIES LABELS "${ARG_LABELS}" SKIP_RETURN_CODE 77)
+    weir_add_shards(${module} ${target} "${ARG_SHARDS}" "${all_but_golden}" "${labels}")
   else()
-    gtest_discover_tests(${target} TEST_PREFIX ${module}. DISCOVERY_TIMEOUT 60)
+    gtest_discover_tests(${target} TEST_PREFIX ${module}. TEST_FILTER "${all_but_golden}"
+                         PROPERTIES LABELS "${labels}" DISCOVERY_TIMEOUT 60)
   endif()
+  foreach(topic IN LISTS ARG_GOLDEN)
+    string(SUBSTRING ${topic} 0 1 first)
+    string(SUBSTRING ${topic} 1 -1 rest)
+    string(TOUPPER ${first} first)
+    set(suites "Golden${first}${rest}*")
+    add_test(NAME golden-${topic}.${module} COMMAND ${target} "--gtest_filter=${suites}:*/${suites}")
+    set_tests_properties(golden-${topic}.${module} PROPERTIES LABELS "golden-${topic};${labels}")
+  endforeach()
+endfunction()
+
+# NAME, or NAME-1 to NAME-n: each runs every n-th test.
+function(weir_add_shards name target n filter labels)
+  if(NOT n)
+    add_test(NAME ${name} COMMAND ${target} "--gtest_filter=${filter}")
+    set_tests_properties(${name} PROPERTIES LABELS "${labels}")
+    return()
+  endif()
+  foreach(part RANGE 1 ${n})
+    math(EXPR index "${part} - 1")
+    add_test(NAME ${name}-${part} COMMAND ${target} "--gtest_filter=${filter}")
+    set_tests_properties(${name}-${part} PROPERTIES LABELS "${labels}"
+                         ENVIRONMENT "GTEST_TOTAL_SHARDS=${n};GTEST_SHARD_INDEX=${index}")
+  endforeach()
 endfunction()

@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for SECONDS (default 60), two at a time, on seeds from tests/golden.
-# Prints a line per target; exits 1 and names the input when one fails. Needs the fuzz preset:
-#   cmake --preset fuzz && cmake --build --preset fuzz && fuzz/run.sh 60
+# Runs the fuzz targets of some modules (default: io text) for SECONDS each, two at a time, on seeds from
+# tests/golden. Prints a line per target; exits 1 and names the input when one fails. `make fuzz` builds them:
+#   fuzz/run.sh SECONDS [MODULE...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export time_limit="${1:-60}"
-export build="${2:-build/fuzz}"
+export time_limit="$1"
+export build=build/fuzz
+modules=("${@:2}")
+[[ ${#modules[@]} -gt 0 ]] || modules=(io text)
 
 run_target() {
-  local name="$1" log="$build/logs/$1.log"
+  local name="${1##*/fuzz_}"
+  local log="$build/logs/$name.log"
   mkdir -p "$build/logs" "$build/found/$name" "$build/findings"
-  if "$build/fuzz/fuzz_$name" "$build/found/$name" "$build/corpus/$name" \
+  if "$1" "$build/found/$name" "$build/corpus/$name" \
       -max_total_time="$time_limit" -max_len=65536 -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256 \
       -print_final_stats=1 -artifact_prefix="$build/findings/$name-" > "$log" 2>&1; then
     echo "fuzz $name: ok, $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") runs," \
@@ -22,7 +25,8 @@ run_target() {
 }
 export -f run_target
 
+targets=$(find "${modules[@]/#/$build/fuzz/}" -maxdepth 1 -type f -name 'fuzz_*' -executable)
+[[ -n $targets ]] || { echo "fuzz: no target is built in $build"; exit 1; }
 rm -rf "$build/findings"
 python3 fuzz/make_seeds.py "$build/corpus"
-find "$build/fuzz" -maxdepth 1 -type f -name 'fuzz_*' -executable -printf '%f\n' | sed 's/^fuzz_//' | sort |
-  xargs -P 2 -I {} bash -c 'run_target {}'
+sort <<< "$targets" | xargs -P 2 -I {} bash -c 'run_target {}'

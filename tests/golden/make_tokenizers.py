@@ -133,4 +133,4 @@ def main(texts, default_out):
         write(texts, a.out or default_out)
 
 if __name__ == "__main__":
-    main(TEXTS, HERE / "tokenizers/cases")
+    main(TEXTS, HERE / "tokenizers")

@@ -2,26 +2,41 @@
 
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "corruption.h"
+#include "tests/support/golden.h"
+#include "weir/base/ends_with.h"
 #include "weir/io/gguf.h"
 
 namespace weir::io {
 namespace {
 
-/// The tensors of the golden safetensors file, read by hand so that this test needs no reader.
+/// The tensors of the golden topic `gguf`, read by hand so that this test needs no reader.
 class GoldenQuants {
  public:
-  GoldenQuants() : file_(MappedFile::open(WEIR_GOLDEN_DIR "/gguf/quants.safetensors")) {
+  GoldenQuants() : file_(MappedFile::open(path())) {
     uint64_t header_bytes = 0;
     std::memcpy(&header_bytes, file_->data(), sizeof(header_bytes));
     start_ = sizeof(header_bytes) + header_bytes;
     header_ = nlohmann::json::parse(file_->bytes().substr(sizeof(header_bytes), header_bytes));
   }
+  static std::string path() { return golden_topic("gguf") / "quants.safetensors"; }
+  /// "Q4_K" for every "Q4_K.blocks"; none when there is no file.
+  static std::vector<std::string> types() {
+    std::vector<std::string> names;
+    if (!std::filesystem::exists(path())) return names;
+    const nlohmann::json header = GoldenQuants().header_;
+    for (const auto& [name, tensor] : header.items()) {
+      if (ends_with(name, ".blocks")) names.push_back(name.substr(0, name.find('.')));
+    }
+    return names;
+  }
+
   const std::byte* data(const std::string& name) const {
     return file_->data() + start_ + header_.at(name)["data_offsets"][0].get<size_t>();
   }
@@ -36,16 +51,25 @@ class GoldenQuants {
   nlohmann::json header_;
 };
 
-class DequantizeGolden : public testing::TestWithParam<DType> {};
+DType type_called(const std::string& name) {
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ4_0, DType::kQ4_1,
+                           DType::kQ5_0, DType::kQ5_1, DType::kQ8_0, DType::kQ2_K, DType::kQ3_K,
+                           DType::kQ4_K, DType::kQ5_K, DType::kQ6_K}) {
+    if (to_string(type) == name) return type;
+  }
+  fail(ErrorCode::kInvalidArgument, "test: no type {}", name);
+}
 
-TEST_P(DequantizeGolden, MatchesTheReference) {
+class GoldenGguf : public testing::TestWithParam<std::string> {};
+
+TEST_P(GoldenGguf, ValuesOfATypeAreTheReferences) {
   const GoldenQuants golden;
-  const std::string name(to_string(GetParam()));
+  const std::string& name = GetParam();
   const int64_t n = golden.n_elements(name + ".values");
   std::vector<float> expected(n);
   std::memcpy(expected.data(), golden.data(name + ".values"), n * sizeof(float));
   std::vector<float> values(n);
-  dequantize(GetParam(), golden.data(name + ".blocks"), n, values.data());
+  dequantize(type_called(name), golden.data(name + ".blocks"), n, values.data());
   // Same operations in the same order; a compiler that fuses `a * b + c` may differ in the last
   // bit of the larger term, which no row exceeds by more than its largest magnitude.
   float largest = 0;
@@ -59,12 +83,11 @@ TEST_P(DequantizeGolden, MatchesTheReference) {
   RecordProperty("unequal_values", n_unequal);
 }
 
-INSTANTIATE_TEST_SUITE_P(AllTypes, DequantizeGolden,
-                         testing::Values(DType::kF32, DType::kF16, DType::kBF16, DType::kQ4_0,
-                                         DType::kQ4_1, DType::kQ5_0, DType::kQ5_1, DType::kQ8_0,
-                                         DType::kQ2_K, DType::kQ3_K, DType::kQ4_K, DType::kQ5_K,
-                                         DType::kQ6_K),
-                         [](const auto& type) { return std::string(to_string(type.param)); });
+TEST(GoldenGgufFolder, HasCases) { EXPECT_FALSE(GoldenQuants::types().empty()); }
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoldenGguf);
+INSTANTIATE_TEST_SUITE_P(Types, GoldenGguf, testing::ValuesIn(GoldenQuants::types()),
+                         [](const auto& type) { return case_name(type.param); });
 
 TEST(Dequantize, ConvertsPlainNumbers) {
   const auto one = [](DType dtype, auto value) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "corruption.h"
+#include "tests/support/golden.h"
 
 namespace weir::io {
 namespace {
@@ -86,11 +87,12 @@ TEST(Gguf, ReadsEveryMetadataTypeOfTheReferenceFile) {
   EXPECT_EQ(gguf.tensors().metadata.at("kv.string"), "wéir 水");
 }
 
-TEST(Gguf, FindsEveryTensorOfTheReferenceFileWhereTheReferenceDoes) {
-  const auto file = MappedFile::open(kTinyPath);
+TEST(GoldenGgufFile, HasEveryTensorWhereTheReferenceFindsIt) {
+  const std::filesystem::path folder = golden_topic("gguf");
+  const auto file = MappedFile::open(folder / "tiny.gguf");
   const GgufFile gguf = parse_gguf(file);
-  const auto golden = nlohmann::json::parse(
-      read_text(std::string(WEIR_GOLDEN_DIR) + "/gguf/golden.json"))["tiny_gguf"]["tensors"];
+  const auto golden =
+      nlohmann::json::parse(read_text(folder / "golden.json"))["tiny_gguf"]["tensors"];
   ASSERT_EQ(gguf.tensors().tensors.size(), golden.size());
   for (size_t i = 0; i < golden.size(); ++i) {
     const TensorView& tensor = gguf.tensors().tensors[i];

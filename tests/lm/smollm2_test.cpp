@@ -6,12 +6,12 @@
 namespace weir {
 namespace {
 
-class SmolLm2 : public ::testing::Test {
+class GoldenSmollm2 : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    const auto path = testing::default_model();
-    if (!path) GTEST_SKIP() << "the default model is not in the store; get it with make demo";
-    golden_ = testing::default_model_golden();
+    const auto path = testing::stored_model(GetParam());
+    if (!path) GTEST_SKIP() << "not in the store; get it by: weir models pull " << GetParam();
+    golden_ = testing::expected_of(GetParam());
     lm_.emplace(LanguageModel::load(*path));
   }
 
@@ -19,7 +19,11 @@ class SmolLm2 : public ::testing::Test {
   std::optional<LanguageModel> lm_;
 };
 
-TEST_F(SmolLm2, EncodesThePromptsAsTheReference) {
+TEST(GoldenSmollm2Folder, HasCases) {
+  EXPECT_FALSE(testing::smollm2_cases().empty()) << golden_topic("");
+}
+
+TEST_P(GoldenSmollm2, EncodesThePromptsAsTheReference) {
   for (const auto& prompt : golden_["prompts"]) {
     EXPECT_EQ(lm_->tokenizer().encode(prompt["text"].get<std::string>()).ids,
               prompt["ids"].get<std::vector<int64_t>>())
@@ -27,7 +31,7 @@ TEST_F(SmolLm2, EncodesThePromptsAsTheReference) {
   }
 }
 
-TEST_F(SmolLm2, TokenLogProbsAreTheReferences) {
+TEST_P(GoldenSmollm2, TokenLogProbsAreTheReferences) {
   for (const auto& prompt : golden_["prompts"]) {
     const TokenBatch batch = left_pad({prompt["ids"].get<std::vector<int64_t>>()});
     const at::Tensor log_probs = lm_->token_log_probs(batch)[0];
@@ -43,7 +47,7 @@ TEST_F(SmolLm2, TokenLogProbsAreTheReferences) {
 
 // All prompts, of unequal length, in one batch. Where the reference's best two tokens are closer
 // than float32 can tell, the row may go another way from there.
-TEST_F(SmolLm2, GreedyIsTheReferences) {
+TEST_P(GoldenSmollm2, GreedyIsTheReferences) {
   constexpr double kUndecided = 1e-3;
   std::vector<std::vector<int64_t>> prompts;
   for (const auto& prompt : golden_["prompts"]) {
@@ -71,6 +75,10 @@ TEST_F(SmolLm2, GreedyIsTheReferences) {
     }
   }
 }
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoldenSmollm2);
+INSTANTIATE_TEST_SUITE_P(Models, GoldenSmollm2, ::testing::ValuesIn(testing::smollm2_cases()),
+                         [](const auto& model) { return case_name(model.param); });
 
 }  // namespace
 }  // namespace weir

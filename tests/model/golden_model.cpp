@@ -1,5 +1,6 @@
 #include "tests/model/golden_model.h"
 
+#include <algorithm>
 #include <fstream>
 
 #include <ATen/ATen.h>
@@ -15,37 +16,17 @@ fs::path golden_folder(const std::string& name) {
   return fs::path(WEIR_GOLDEN_DIR) / "models" / name;
 }
 
+fs::path golden_case(const std::string& name) { return golden_topic("models") / name; }
+
 const std::vector<std::string>& golden_names() {
-  static const std::vector<std::string> names = {"bloom",
-                                                 "gemma",
-                                                 "gemma2",
-                                                 "gemma3_text",
-                                                 "gpt2",
-                                                 "gpt2_hub_names",
-                                                 "gpt2_scaled",
-                                                 "gpt2_sharded",
-                                                 "gpt_neo",
-                                                 "gpt_neox",
-                                                 "gpt_neox_sequential",
-                                                 "gptj",
-                                                 "llama_bf16",
-                                                 "llama_f16",
-                                                 "llama_gqa_tied",
-                                                 "llama_mha",
-                                                 "llama_rope_dynamic",
-                                                 "llama_rope_llama3",
-                                                 "llama_rope_yarn",
-                                                 "mistral_sliding",
-                                                 "olmo2",
-                                                 "opt",
-                                                 "opt_350m_style",
-                                                 "phi",
-                                                 "phi3",
-                                                 "phi3_longrope",
-                                                 "qwen2",
-                                                 "qwen3",
-                                                 "smollm3",
-                                                 "stablelm"};
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> found;
+    for (const auto& entry : fs::directory_iterator(fs::path(WEIR_GOLDEN_DIR) / "models")) {
+      found.push_back(entry.path().filename());
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+  }();
   return names;
 }
 
@@ -68,10 +49,10 @@ at::Tensor next_token_loss(const at::Tensor& logits, const at::Tensor& tokens) {
   return -log_probs.gather(-1, tokens.slice(1, 1).unsqueeze(-1)).mean();
 }
 
-fs::path copy_with_config(const std::string& name, const fs::path& target,
+fs::path copy_with_config(const fs::path& folder, const fs::path& target,
                           const std::string& config_json) {
   fs::create_directories(target);
-  for (const auto& entry : fs::directory_iterator(golden_folder(name))) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string file = entry.path().filename().string();
     if (file.rfind("model", 0) == 0) {
       fs::copy(entry.path(), target / file, fs::copy_options::overwrite_existing);

@@ -44,10 +44,10 @@ Tokenizer with_merges(std::string_view config) {
   return Tokenizer::from_folder(folder.path());
 }
 
-// What transformers makes of the same folders (tests/golden/tokenizers/make_frames.py).
+// What transformers makes of the same folders (tests/golden/frames/make_frames.py).
 TEST(TokenizerFolder, PutsBosAndEosWhereTheReferenceDoes) {
   const nlohmann::json golden =
-      io::read_json(std::string(WEIR_GOLDEN_DIR) + "/tokenizers/frames.json");
+      io::read_json(std::string(WEIR_GOLDEN_DIR) + "/frames/frames.json");
   ASSERT_GT(golden.at("cases").size(), 200u);
   for (const nlohmann::json& expected : golden.at("cases")) {
     const TemporaryFolder folder;
@@ -172,7 +172,7 @@ TEST(TokenizerFolder, SavedTokenizerIsTheSame) {
   const TemporaryFolder folder;
   tokenizer.save(folder / "saved");
   const Tokenizer loaded = Tokenizer::from_folder(folder / "saved");
-  expect_cases(loaded, golden_file("cases/smollm2.json"));
+  expect_cases(loaded, golden_file("smollm2.json"));
   EXPECT_EQ(loaded.special().bos, tokenizer.special().bos);
   EXPECT_EQ(loaded.special().eos, tokenizer.special().eos);
   EXPECT_EQ(loaded.special().pad, tokenizer.special().pad);

@@ -57,7 +57,7 @@ inline void expect_case(const Tokenizer& tokenizer, const nlohmann::json& expect
 
 inline void expect_cases(const Tokenizer& tokenizer, const std::filesystem::path& file) {
   const nlohmann::json golden = io::read_json(file);
-  ASSERT_EQ(golden["cases"].size(), 60);
+  ASSERT_FALSE(golden["cases"].empty()) << file;
   for (const nlohmann::json& expected : golden["cases"]) expect_case(tokenizer, expected);
 }
 

@@ -53,7 +53,7 @@ GgufBuilder vocabulary_of_substrings(const std::string& text, const std::string&
 }
 
 TEST(PreTokenizer, CutsTheWordsThatLlamaCppCuts) {
-  const nlohmann::json golden = io::read_json(golden_file("splits.json"));
+  const nlohmann::json golden = io::read_json(golden_file("../splits/splits.json"));
   std::set<std::string> pres;
   for (const nlohmann::json& expected : golden["cases"]) {
     const auto pre = expected["pre"].get<std::string>();

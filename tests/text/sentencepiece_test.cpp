@@ -14,7 +14,7 @@ const char* const kSpecialInText = "<s>[INST] hi [/INST]</s> <unk> <0x0A>";
 // sentencepiece itself does not look for special tokens in a text; this tokenizer does.
 void expect_cases_without_specials(const Tokenizer& tokenizer, const std::filesystem::path& file) {
   const nlohmann::json golden = io::read_json(file);
-  ASSERT_EQ(golden["cases"].size(), 60);
+  ASSERT_FALSE(golden["cases"].empty()) << file;
   for (const nlohmann::json& expected : golden["cases"]) {
     if (expected["text"] != kSpecialInText) expect_case(tokenizer, expected);
   }
@@ -23,7 +23,7 @@ void expect_cases_without_specials(const Tokenizer& tokenizer, const std::filesy
 TEST(SentencePiece, UnigramModelMatchesTheReference) {
   const Tokenizer tokenizer =
       Tokenizer::from_sentencepiece(golden_file("sentencepiece/test_model.model"));
-  expect_cases_without_specials(tokenizer, golden_file("cases/sentencepiece.json"));
+  expect_cases_without_specials(tokenizer, golden_file("sentencepiece.json"));
   EXPECT_EQ(tokenizer.special().unk, 0);
   EXPECT_EQ(tokenizer.special().bos, 1);
   EXPECT_EQ(tokenizer.special().eos, 2);

@@ -28,7 +28,7 @@ std::vector<int64_t> random_ids(std::mt19937* random, int64_t vocab_size) {
 
 TEST(StreamDecoder, EqualsDecodingAllAtOnce) {
   const Tokenizer tokenizer = Tokenizer::from_folder(golden_file("smollm2"));
-  const nlohmann::json golden = io::read_json(golden_file("cases/smollm2.json"));
+  const nlohmann::json golden = io::read_json(golden_file("smollm2.json"));
   for (const auto& expected : golden["cases"]) {
     expect_same(tokenizer, expected["ids"].get<std::vector<int64_t>>());
   }

@@ -7,7 +7,7 @@ namespace {
 
 TEST(TokenizerGolden, FolderWithTokenizerJson) {
   const Tokenizer tokenizer = Tokenizer::from_folder(golden_file("smollm2"));
-  expect_cases(tokenizer, golden_file("cases/smollm2.json"));
+  expect_cases(tokenizer, golden_file("smollm2.json"));
   EXPECT_EQ(tokenizer.vocab_size(), 49152);
   EXPECT_EQ(tokenizer.special().bos, 1);
   EXPECT_EQ(tokenizer.special().eos, 2);
@@ -18,7 +18,7 @@ TEST(TokenizerGolden, FolderWithTokenizerJson) {
 
 TEST(TokenizerGolden, BatchEqualsOneByOne) {
   const Tokenizer tokenizer = Tokenizer::from_folder(golden_file("smollm2"));
-  const nlohmann::json golden = io::read_json(golden_file("cases/smollm2.json"));
+  const nlohmann::json golden = io::read_json(golden_file("smollm2.json"));
   std::vector<std::string> texts;
   for (const auto& expected : golden["cases"]) texts.push_back(expected["text"]);
   const std::vector<Encoding> encodings = tokenizer.encode_batch(texts, false);
@@ -38,7 +38,7 @@ TEST(TokenizerGolden, VocabAndMerges) {
   const auto vocab = folder.write("vocab.json", Gpt2Vocabulary().json());
   const Tokenizer tokenizer =
       Tokenizer::from_vocab_and_merges(vocab, golden_file("gpt2/vocab.bpe"));
-  expect_cases(tokenizer, golden_file("cases/gpt2.json"));
+  expect_cases(tokenizer, golden_file("gpt2.json"));
   expect_vectors(tokenizer, golden_file("vectors/gpt-2"));
   EXPECT_EQ(tokenizer.special().eos, 50256);
   EXPECT_TRUE(tokenizer.is_special(50256));
@@ -51,7 +51,7 @@ TEST(TokenizerGolden, FolderWithOpenAiNames) {
   folder.write("tokenizer_config.json",
                R"({"tokenizer_class": "GPT2Tokenizer", "eos_token": "<|endoftext|>"})");
   const Tokenizer tokenizer = Tokenizer::from_folder(folder.path());
-  expect_cases(tokenizer, golden_file("cases/gpt2.json"));
+  expect_cases(tokenizer, golden_file("gpt2.json"));
   EXPECT_EQ(tokenizer.special().eos, 50256);
   EXPECT_FALSE(tokenizer.special().bos.has_value());
 }

@@ -49,7 +49,7 @@ TEST(Tokenizer, SkipsSpecialTokensOnRequest) {
 }
 
 TEST(Tokenizer, EncodesTheSameFromSeveralThreads) {
-  const nlohmann::json golden = io::read_json(golden_file("cases/smollm2.json"));
+  const nlohmann::json golden = io::read_json(golden_file("smollm2.json"));
   std::vector<std::thread> threads;
   std::vector<int> n_equal(4);
   for (int& count : n_equal) {

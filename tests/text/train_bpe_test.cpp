@@ -9,7 +9,7 @@ using io::error_of;
 
 std::vector<std::string> corpus() {
   std::vector<std::string> texts;
-  const nlohmann::json golden = io::read_json(golden_file("cases/smollm2.json"));
+  const nlohmann::json golden = io::read_json(golden_file("smollm2.json"));
   for (const auto& expected : golden["cases"]) texts.push_back(expected["text"]);
   for (int i = 0; i < 20; ++i) texts.push_back("the theme of the thesis is there");
   return texts;

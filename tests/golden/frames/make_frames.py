@@ -52,7 +52,7 @@ def main():
                             (folder / "tokenizer.json").write_text(json.dumps(files[file]))
                         cases.append({"file": file, "config": config, **frame(folder, name, config)})
     lines = ",\n".join("  " + json.dumps(case) for case in cases)
-    text = (f'{{"made_by": "tests/golden/tokenizers/make_frames.py, transformers {transformers.__version__}",\n'
+    text = (f'{{"made_by": "tests/golden/frames/make_frames.py, transformers {transformers.__version__}",\n'
             f' "tokenizers": {json.dumps(files)},\n "cases": [\n{lines}]}}\n')
     (Path(__file__).parent / "frames.json").write_text(text)
 
