@@ -56,7 +56,8 @@ void expect_all_statistics(const Case& c, double softcap) {
   EXPECT_LT(gap(stats.top_log_probs, top), kTolerance);
   EXPECT_LT(gap(expected.gather(1, stats.top_ids), top), kTolerance);
   const at::Tensor reference = expected.index_select(0, options.reference);
-  EXPECT_LT(gap(stats.kl, (reference.exp() * (reference - expected)).sum(-1)), kTolerance);
+  // A divergence is a difference between two rows, and carries the roundings of both.
+  EXPECT_LT(gap(stats.kl, (reference.exp() * (reference - expected)).sum(-1)), 2 * kTolerance);
 }
 
 TEST(VocabStats, MatchesDoublePrecision) { expect_all_statistics(make_case(33, 50, 500), 0); }
