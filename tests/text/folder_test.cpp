@@ -46,8 +46,7 @@ Tokenizer with_merges(std::string_view config) {
 
 // What transformers makes of the same folders (tests/golden/frames/make_frames.py).
 TEST(TokenizerFolder, PutsBosAndEosWhereTheReferenceDoes) {
-  const nlohmann::json golden =
-      io::read_json(std::string(WEIR_GOLDEN_DIR) + "/frames/frames.json");
+  const nlohmann::json golden = io::read_json(std::string(WEIR_GOLDEN_DIR) + "/frames/frames.json");
   ASSERT_GT(golden.at("cases").size(), 200u);
   for (const nlohmann::json& expected : golden.at("cases")) {
     const TemporaryFolder folder;
