@@ -53,6 +53,7 @@ class GgufFile {
 
  private:
   friend GgufFile parse_gguf(std::shared_ptr<const MappedFile> file);
+  friend GgufFile read_gguf_parts(const std::filesystem::path& path);
 
   std::shared_ptr<const MappedFile> file_;
   uint32_t version_ = 0;
@@ -64,5 +65,14 @@ class GgufFile {
 /// version, big-endian files and tensor types that Weir does not implement (IQ types and others).
 GgufFile read_gguf(const std::filesystem::path& path);
 GgufFile parse_gguf(std::shared_ptr<const MappedFile> file);
+
+/// A file with the tensors of all its parts: llama.cpp splits a model into
+/// "NAME-00001-of-00003.gguf" and so on, of which the first holds the metadata ("split.no",
+/// "split.count"). A file that is not split is itself. kNotFound names a part that is missing,
+/// kUnsupported the first part when another one is given, kCorruptData parts that do not fit.
+GgufFile read_gguf_parts(const std::filesystem::path& path);
+/// The files that `read_gguf_parts` reads, there or not.
+std::vector<std::filesystem::path> gguf_part_paths(const GgufFile& first,
+                                                   const std::filesystem::path& path);
 
 }  // namespace weir::io

@@ -50,6 +50,7 @@ TokenizerHandle find_tokenizer(const fs::path& path, int64_t n_vocab) {
 
 // The files that load_model reads weights from, in name order.
 std::vector<fs::path> weight_files(const fs::path& path) {
+  if (path.extension() == ".gguf") return io::gguf_part_paths(io::read_gguf(path), path);
   if (!fs::is_directory(path)) return {path};
   std::vector<fs::path> files;
   for (const char* extension : {".safetensors", ".bin"}) {

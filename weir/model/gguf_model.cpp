@@ -25,10 +25,32 @@ io::TensorMap model_tensors(const io::GgufFile& file, const GgufArchitecture& ar
   return tensors;
 }
 
+// Files of the format that hold something else, or a part of a model, say so themselves.
+void refuse_what_is_no_model(const io::GgufFile& file, const std::filesystem::path& path) {
+  const std::string type = file.find_string("general.type").value_or("model");
+  if (type == "adapter") {
+    fail(ErrorCode::kUnsupported,
+         "{}: holds an adapter (LoRA) for a model, not a model; merge it into its base model first",
+         path.string());
+  }
+  if (type == "mmproj") {
+    fail(ErrorCode::kUnsupported,
+         "{}: holds the projector of a model's images or sounds; give the file of the language "
+         "model that it belongs to",
+         path.string());
+  }
+  if (!file.tensors().tensors.empty()) return;
+  const bool has_words = file.find("tokenizer.ggml.tokens") != nullptr;
+  fail(ErrorCode::kUnsupported,
+       "{}: holds {}, no weights; expected a file with the model's tensors", path.string(),
+       has_words ? "a vocabulary alone" : "metadata alone");
+}
+
 }  // namespace
 
 LoadedModel load_gguf_model(const std::filesystem::path& path) {
-  const io::GgufFile file = io::read_gguf(path);
+  const io::GgufFile file = io::read_gguf_parts(path);
+  refuse_what_is_no_model(file, path);
   const std::string name = file.get_string("general.architecture");
   const GgufArchitecture& architecture = gguf_architecture(name);
   const nlohmann::json config = hugging_face_config(file, architecture);
