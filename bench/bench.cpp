@@ -24,6 +24,8 @@ const std::vector<Bench>& benches() {
       {"forward-cache", "the same with every activation kept", false, bench_forward_cache},
       {"hooks", "the same without hooks, with none attached, with one that changes nothing", false,
        bench_hooks},
+      {"train-step", "GPT-2 shape of 8 layers x 256, 8 x 256 tokens: forward, loss, backward",
+       false, bench_train_step},
       {"lens", "SmolLM2, 256 tokens: entropies of the lens at every layer", true, bench_lens},
       {"decode-1", "SmolLM2, 64 greedy tokens after 16", true, bench_decode_1},
       {"decode-8", "the same for 8 prompts at once", true, bench_decode_8},

@@ -1,5 +1,7 @@
 #include "bench/gpt2_shape.h"
 
+#include <cmath>
+
 #include <ATen/ATen.h>
 
 #include "bench/measure.h"
@@ -8,48 +10,50 @@ namespace weir::bench {
 namespace {
 
 constexpr int64_t kBatch = 4, kPositions = 128;
-constexpr int64_t kLayers = 12, kHeads = 12, kModel = 768, kMlp = 3072, kVocabulary = 50257;
+constexpr Gpt2Shape kSmall = {12, 12, 768, 50257, 1024};
 
-ModelConfig config_of_gpt2_small() {
+ModelConfig config_of(const Gpt2Shape& shape) {
   ModelConfig config;
   config.family = "gpt2";
-  config.name = "GPT-2 small, random";
-  config.n_layers = kLayers;
-  config.d_model = kModel;
-  config.n_heads = config.n_kv_heads = kHeads;
-  config.d_head = kModel / kHeads;
-  config.d_mlp = kMlp;
-  config.d_vocab = kVocabulary;
-  config.n_ctx = 1024;
+  config.name = "GPT-2, random";
+  config.n_layers = shape.n_layers;
+  config.d_model = shape.d_model;
+  config.n_heads = config.n_kv_heads = shape.n_heads;
+  config.d_head = shape.d_model / shape.n_heads;
+  config.d_mlp = 4 * shape.d_model;
+  config.d_vocab = shape.d_vocab;
+  config.n_ctx = shape.n_ctx;
   config.position = PositionKind::kLearned;
-  config.attn_scale = 0.125;
+  config.attn_scale = 1 / std::sqrt(static_cast<double>(config.d_head));
   config.tied = true;
   return config;
 }
 
 at::Tensor random(at::IntArrayRef shape) { return at::randn(shape).mul_(0.02); }
-NormWeights unit_norm() { return {at::ones({kModel}), at::zeros({kModel}), true}; }
 
-Weights random_weights() {
+Weights random_weights(const Gpt2Shape& shape) {
   at::manual_seed(0);
+  const int64_t d = shape.d_model;
+  const auto unit_norm = [d] { return NormWeights{at::ones({d}), at::zeros({d}), true}; };
   Weights weights;
   // A table as checkpoints store it: rows [V, D].
-  weights.W_E = weights.W_U = Matrix(random({kVocabulary, kModel}).t());
-  weights.W_pos = random({1024, kModel});
+  weights.W_E = weights.W_U = Matrix(random({shape.d_vocab, d}).t());
+  weights.W_pos = random({shape.n_ctx, d});
   weights.ln_final = unit_norm();
-  for (int64_t layer = 0; layer < kLayers; ++layer) {
+  for (int64_t layer = 0; layer < shape.n_layers; ++layer) {
     BlockWeights block;
-    block.ln1 = block.ln2 = unit_norm();
+    block.ln1 = unit_norm();
+    block.ln2 = unit_norm();
     for (Matrix* matrix : {&block.attn.W_Q, &block.attn.W_K, &block.attn.W_V, &block.attn.W_O}) {
-      *matrix = Matrix(random({kModel, kModel}));
+      *matrix = Matrix(random({d, d}));
     }
     for (at::Tensor* bias : {&block.attn.b_Q, &block.attn.b_K, &block.attn.b_V, &block.attn.b_O}) {
-      *bias = random({kModel});
+      *bias = random({d});
     }
-    block.mlp.W_in = Matrix(random({kModel, kMlp}));
-    block.mlp.W_out = Matrix(random({kMlp, kModel}));
-    block.mlp.b_in = random({kMlp});
-    block.mlp.b_out = random({kModel});
+    block.mlp.W_in = Matrix(random({d, 4 * d}));
+    block.mlp.W_out = Matrix(random({4 * d, d}));
+    block.mlp.b_in = random({4 * d});
+    block.mlp.b_out = random({d});
     weights.blocks.push_back(std::move(block));
   }
   return weights;
@@ -57,10 +61,20 @@ Weights random_weights() {
 
 }  // namespace
 
-Transformer random_gpt2_small() { return Transformer(config_of_gpt2_small(), random_weights()); }
+Transformer random_gpt2(const Gpt2Shape& shape) {
+  return Transformer(config_of(shape), random_weights(shape));
+}
+
+Transformer random_gpt2_small() { return random_gpt2(kSmall); }
 
 at::Tensor random_gpt2_tokens() {
-  return at::randint(kVocabulary, {kBatch, kPositions}, at::kLong);
+  return at::randint(kSmall.d_vocab, {kBatch, kPositions}, at::kLong);
+}
+
+double forward_flops(const Gpt2Shape& shape, double n_tokens, double mean_keys) {
+  const LanguageModelShape plain{shape.n_layers, shape.d_model, 4 * shape.d_model,
+                                 shape.d_vocab,  shape.d_model, false};
+  return forward_flops(plain, n_tokens, mean_keys, n_tokens);
 }
 
 Result gpt2_result(const std::string& name, const std::string& kept) {
@@ -69,8 +83,7 @@ Result gpt2_result(const std::string& name, const std::string& kept) {
   result.work = "GPT-2-small shape (random), 4 x 128 tokens, float32, all logits, " + kept;
   result.amount = kBatch * kPositions;
   result.unit = "tokens/s";
-  const LanguageModelShape shape{kLayers, kModel, kMlp, kVocabulary, kModel, false};
-  result.flops = forward_flops(shape, result.amount, (kPositions + 1) / 2.0, result.amount);
+  result.flops = forward_flops(kSmall, result.amount, (kPositions + 1) / 2.0);
   return result;
 }
 

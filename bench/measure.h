@@ -32,5 +32,6 @@ Result bench_lens(const Options& options);
 Result bench_decode_1(const Options& options);
 Result bench_decode_8(const Options& options);
 Result bench_prefill(const Options& options);
+Result bench_train_step(const Options& options);
 
 }  // namespace weir::bench
