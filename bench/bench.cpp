@@ -28,7 +28,9 @@ const std::vector<Bench>& benches() {
        false, bench_train_step},
       {"lens", "SmolLM2, 256 tokens: entropies of the lens at every layer", true, bench_lens},
       {"decode-1", "SmolLM2, 64 greedy tokens after 16", true, bench_decode_1},
-      {"decode-8", "the same for 8 prompts at once", true, bench_decode_8},
+      {"decode-busy", "the same while something else keeps one CPU busy", true, bench_decode_busy},
+      {"decode-8", "SmolLM2, 64 greedy tokens after 16, for 8 prompts at once", true,
+       bench_decode_8},
       {"prefill", "SmolLM2, 512-token prompt, last logits", true, bench_prefill},
   };
   return all;

@@ -30,6 +30,7 @@ Result bench_forward_cache(const Options& options);
 Result bench_hooks(const Options& options);
 Result bench_lens(const Options& options);
 Result bench_decode_1(const Options& options);
+Result bench_decode_busy(const Options& options);
 Result bench_decode_8(const Options& options);
 Result bench_prefill(const Options& options);
 Result bench_train_step(const Options& options);

@@ -1,6 +1,11 @@
+#include <atomic>
+#include <pthread.h>
+#include <thread>
+
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
+#include <sched.h>
 
 #include "bench/measure.h"
 #include "weir/base/error.h"
@@ -39,6 +44,33 @@ double greedy_gap(const LanguageModel& lm, const Generation& row) {
   const at::Tensor chosen = logits.gather(1, at::tensor(row.tokens, at::kLong).unsqueeze(1));
   return (std::get<0>(logits.max(-1)) - chosen.squeeze(1)).max().item<double>();
 }
+
+/// Keeps the last CPU that this process may use busy while it lives, as another program would.
+class BusyCore {
+ public:
+  BusyCore() : spinning_([this] { spin(); }) {}
+  ~BusyCore() {
+    stop_ = true;
+    spinning_.join();
+  }
+
+ private:
+  void spin() const {
+    cpu_set_t allowed, last;
+    CPU_ZERO(&allowed);
+    sched_getaffinity(0, sizeof(allowed), &allowed);
+    int cpu = CPU_SETSIZE - 1;
+    while (cpu > 0 && !CPU_ISSET(cpu, &allowed)) --cpu;
+    CPU_ZERO(&last);
+    CPU_SET(cpu, &last);
+    pthread_setaffinity_np(pthread_self(), sizeof(last), &last);
+    while (!stop_) {
+    }
+  }
+
+  std::atomic<bool> stop_{false};
+  std::thread spinning_;
+};
 
 Result decode(const Options& options, int64_t n_rows) {
   const LanguageModel lm = load(options);
@@ -83,6 +115,13 @@ void whole_lens(const LanguageModel& lm, const TokenBatch& batch) {
 }  // namespace
 
 Result bench_decode_1(const Options& options) { return decode(options, 1); }
+Result bench_decode_busy(const Options& options) {
+  const BusyCore busy;
+  Result result = decode(options, 1);
+  result.name = "decode-busy";
+  result.work += ", one of the CPUs busy with something else";
+  return result;
+}
 Result bench_decode_8(const Options& options) { return decode(options, 8); }
 
 Result bench_prefill(const Options& options) {

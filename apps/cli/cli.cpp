@@ -13,6 +13,7 @@
 #include "apps/cli/verbs.h"
 #include "weir/base/error.h"
 #include "weir/base/interrupt.h"
+#include "weir/base/memory.h"
 #include "weir/base/version.h"
 #include "weir/tensor/compat.h"
 
@@ -74,6 +75,7 @@ int run(int argc, char** argv) {
   hold_standard_streams();
   install_interrupt_handler();
   route_torch_warnings();
+  keep_freed_memory();
   set_command_line(argc, argv);
   Verb weir({"weir", "opens up transformer language models through their residual stream"});
   add_verbs(weir);

@@ -7,6 +7,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <malloc.h>
+
 #include "weir/base/error.h"
 
 namespace weir {
@@ -50,6 +52,13 @@ int64_t own_memory() {
 }  // namespace
 
 int64_t available_memory() { return std::min({machine_memory(), group_memory(), own_memory()}); }
+
+void keep_freed_memory() {
+#ifdef M_TRIM_THRESHOLD  // glibc
+  mallopt(M_MMAP_THRESHOLD, std::numeric_limits<int>::max());
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+#endif
+}
 
 std::string memory_text(double bytes) {
   return bytes < 1e9 ? fmt::format("{:.0f} MB", bytes / 1e6)

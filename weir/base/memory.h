@@ -13,6 +13,11 @@ int64_t available_memory();
 /// because products of sizes asked for may leave the integers.
 void require_memory(double bytes, const std::string& what);
 
+/// Lets this process keep what it frees for what it allocates next, as far as that is below 2 GB in
+/// one piece and at the end: tensors of a step take the pages of the last one, instead of new ones
+/// that the kernel must clear. For programs, once at start; the library never calls it.
+void keep_freed_memory();
+
 /// "19.7 GB", "512 MB"
 std::string memory_text(double bytes);
 
