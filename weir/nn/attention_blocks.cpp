@@ -5,6 +5,16 @@
 #include <ATen/ATen.h>
 
 namespace weir {
+namespace {
+
+// x[row, first:last, head]: one view instead of three, of which a block makes some ten.
+at::Tensor part(const at::Tensor& x, int64_t row, int64_t head, int64_t first, int64_t last) {
+  const int64_t offset = row * x.stride(0) + first * x.stride(1) + head * x.stride(2);
+  return x.as_strided({last - first, x.size(3)}, {x.stride(1), x.stride(3)},
+                      x.storage_offset() + offset);
+}
+
+}  // namespace
 
 AttentionBlocks::AttentionBlocks(at::Tensor queries, at::Tensor keys, at::Tensor values,
                                  const ScoreOptions& options, VisibleKeys seen)
@@ -24,11 +34,11 @@ AttentionBlocks::Block AttentionBlocks::block(int64_t row, int64_t head, int64_t
 }
 
 at::Tensor AttentionBlocks::queries(const at::Tensor& x, const Block& block) {
-  return x.select(0, block.row).select(1, block.head).slice(0, block.first, block.last);
+  return part(x, block.row, block.head, block.first, block.last);
 }
 
 at::Tensor AttentionBlocks::keys(const at::Tensor& x, const Block& block) const {
-  return x.select(0, block.row).select(1, block.head / group).slice(0, block.from, block.to);
+  return part(x, block.row, block.head / group, block.from, block.to);
 }
 
 at::Tensor AttentionBlocks::products(const Block& block) const {

@@ -3,7 +3,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <ATen/core/grad_mode.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 
 #include "weir/nn/attention_blocks.h"
 
@@ -75,7 +75,7 @@ at::Tensor direct_attention(const AttentionBlocks& a) {
   }
   const int64_t n_blocks = a.n_blocks();
   at::parallel_for(0, n_rows * n_heads * n_blocks, 1, [&](int64_t begin, int64_t end) {
-    const at::NoGradGuard no_grad;
+    const at::AutoDispatchBelowADInplaceOrView no_graph;
     for (int64_t i = begin; i < end; ++i) {
       mix_block(a, a.block(i / (n_heads * n_blocks), i / n_blocks % n_heads, i % n_blocks), z);
     }

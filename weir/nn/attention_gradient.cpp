@@ -1,6 +1,6 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
-#include <ATen/core/grad_mode.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 
 #include "weir/nn/attention_blocks.h"
 
@@ -42,7 +42,7 @@ std::vector<at::Tensor> attention_gradient(const AttentionBlocks& a, const at::T
   const int64_t n_key_heads = a.k.size(2);
   // One key head at a time: the queries that share it add to the same dk and dv.
   at::parallel_for(0, a.q.size(0) * n_key_heads, 1, [&](int64_t begin, int64_t end) {
-    const at::NoGradGuard no_grad;
+    const at::AutoDispatchBelowADInplaceOrView no_graph;
     for (int64_t i = begin; i < end; ++i) {
       for (int64_t j = 0; j < a.group * a.n_blocks(); ++j) {
         const int64_t head = i % n_key_heads * a.group + j / a.n_blocks();
