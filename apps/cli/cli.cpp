@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
+#include <new>
 #include <string>
 
 #include <c10/util/Exception.h>
@@ -52,6 +54,18 @@ void call(const VerbCall& call) {
   }
 }
 
+// LibTorch's allocator throws its general error, of which only the text says what it is.
+std::string words_of(const c10::Error& error) {
+  const std::string text = error.what_without_backtrace(), mark = "you tried to allocate ";
+  const size_t place = text.find(mark);
+  if (place == std::string::npos) return text;
+  const double bytes = std::strtod(text.c_str() + place + mark.size(), nullptr);
+  return fmt::format(
+      "the memory does not suffice: {} more were needed, {} are available; ask for "
+      "less at once",
+      memory_text(bytes), memory_text(static_cast<double>(available_memory())));
+}
+
 int status_of(const VerbCall& verb_call) {
   try {
     call(verb_call);
@@ -63,7 +77,9 @@ int status_of(const VerbCall& verb_call) {
     const bool is_stop = error.code() == ErrorCode::kInterrupted;
     return report_error(error.what(), is_stop ? kInterrupted : kFailed);
   } catch (const c10::Error& error) {
-    return report_error(error.what_without_backtrace(), kFailed);
+    return report_error(words_of(error), kFailed);
+  } catch (const std::bad_alloc&) {
+    return report_error("the memory does not suffice; ask for less at once", kFailed);
   } catch (const std::exception& error) {
     return report_error(error.what(), kFailed);
   }

@@ -51,6 +51,11 @@ void lens(const LensVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
   const bool is_kept = verb.output.json || verb.output.wants_files();
   const LanguageModel lm = load(verb.model, verb.process, is_kept);
+  const int64_t most = lm.config().d_vocab;
+  require_usage(verb.top_k <= most,
+                fmt::format("--top-k: expected an integer from 1 to {}, this model's vocabulary, "
+                            "found '{}'",
+                            most, verb.top_k));
   LensOptions options;
   options.sites.clear();
   for (const std::string& site : verb.sites) options.sites.push_back(site_of(site));

@@ -2,10 +2,13 @@
 #include <filesystem>
 
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/command.h"
 #include "apps/cli/verbs.h"
+#include "weir/base/ends_with.h"
+#include "weir/base/memory.h"
 #include "weir/io/safetensors.h"
 #include "weir/tensor/convert.h"
 
@@ -51,6 +54,23 @@ void check_usage(const RunVerb& verb) {
                 "give one of --text, --text-file and --tokens");
 }
 
+// Of the logits and of what is saved: a number for every query and key of a map, at least those of
+// the keys at every position of the others.
+double least_memory(const LanguageModel& lm, const TokenBatch& batch,
+                    const std::vector<std::string>& globs) {
+  const ModelConfig& config = lm.config();
+  const auto n_tokens = static_cast<double>(batch.tokens.numel());
+  const auto n_positions = static_cast<double>(batch.tokens.size(-1));
+  double numbers = static_cast<double>(config.d_vocab);
+  for (const std::string& name : globs.empty() ? globs : lm.make_hooks().match(globs)) {
+    const bool is_map = ends_with(name, "hook_pattern") || ends_with(name, "hook_attn_scores");
+    const bool is_scale = ends_with(name, "hook_scale");
+    if (is_map) numbers += static_cast<double>(config.n_heads) * n_positions;
+    if (!is_map && !is_scale) numbers += static_cast<double>(config.n_kv_heads * config.d_head);
+  }
+  return n_tokens * numbers * static_cast<double>(c10::elementSize(lm.transformer().dtype()));
+}
+
 TableBlock saved_table(const std::vector<io::TensorView>& views) {
   TableBlock table{"Saved", {"name", "dtype", "shape"}, {}, ""};
   for (const io::TensorView& view : views) {
@@ -72,6 +92,8 @@ void run(const RunVerb& verb) {
     options.cache->names = verb.names;
   }
   const TokenBatch batch = verb.tokens.empty() ? lm.encode(text) : read_batch(verb);
+  require_memory(least_memory(lm, batch, verb.names),
+                 fmt::format("run: logits and activations of {} tokens", batch.tokens.numel()));
   const RunResult result = lm.run(batch, options);
 
   std::vector<io::TensorView> views = {to_view("tokens", batch.tokens),
@@ -83,11 +105,12 @@ void run(const RunVerb& verb) {
   Report report{"Activations of " + verb.model.model,
                 provenance(lm, verb.model, seconds.count()),
                 {saved_table(views)}};
+  const Provenance& origin = report.provenance;
   io::write_safetensors(verb.save, views,
                         {{"format", "pt"},
-                         {"weir_version", report.provenance.version},
-                         {"command", report.provenance.command},
-                         {"processing", report.provenance.processing}});
+                         {"weir_version", origin.version},
+                         {"command", origin.command},
+                         {"processing", origin.processing}});
   nlohmann::ordered_json raw = {{"save", verb.save}, {"names", result.cache.names()}};
   show(std::move(report), verb.output, raw);
 }

@@ -14,6 +14,17 @@ TEST_F(Cli, WrongUsageExitsWithTwo) {
   EXPECT_EQ(run_weir("lens " + kStories + " hi --no-such-option").status, 2);
 }
 
+// All other tests call the library; these start the program.
+TEST_F(Cli, TheProgramDoesWhatItsLibraryDoes) {
+  for (const std::string& line :
+       {std::string("--version"), "tokenize " + kStories + " hi --json", std::string("lense x")}) {
+    const auto program = exec_weir(line), library = run_weir(line);
+    EXPECT_EQ(program.status, library.status) << line;
+    EXPECT_EQ(program.out, library.out);
+    EXPECT_EQ(program.error, library.error);
+  }
+}
+
 TEST_F(Cli, EveryVerbExplainsItselfWithAnExample) {
   for (const char* verb :
        {"models", "models list", "models pull", "models info", "models convert", "run", "generate",

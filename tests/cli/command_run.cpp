@@ -2,12 +2,14 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -54,6 +56,12 @@ using Program = std::function<int(std::vector<char*>& argv)>;
   lead(STDIN_FILENO, streams.in.empty() ? "/dev/null" : streams.in, O_RDONLY);
   if (!streams.out.empty()) lead(STDOUT_FILENO, streams.out, O_WRONLY | O_CREAT);
   lead(STDERR_FILENO, streams.error, O_WRONLY | O_CREAT);
+  if (streams.most_file_bytes > 0) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const auto most = static_cast<rlim_t>(streams.most_file_bytes);
+    const rlimit limit{most, most};
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) ::_exit(kBroken);
+  }
   std::vector<std::string> words = {"weir"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;

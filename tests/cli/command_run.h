@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -15,7 +16,8 @@ struct CommandRun {
 /// Where the streams of a command lead: a path, "closed", or "" for nothing to read and for what is
 /// to be kept in CommandRun.
 struct Streams {
-  std::string in, out, error;
+  std::string in = {}, out = {}, error = {};
+  int64_t most_file_bytes = 0;  ///< No file can grow past this, as if the disk were full; 0: any.
 };
 
 /// The command in a fork of this process, where LibTorch is loaded already (half a second a call).

@@ -129,4 +129,39 @@ TEST_F(Cli, RunWantsOneInput) {
   expect_usage_error(line + " --text a --process half", "none, fold");
 }
 
+// Writes one tensor to a file of its own; returns "FILE:KEY".
+std::string stored(const std::string& file, const std::string& key, const at::Tensor& value) {
+  weir::io::write_safetensors(file, {weir::to_view(key, value)}, {});
+  return file + ":" + key;
+}
+
+TEST_F(Cli, RunRefusesTensorsThatAreNoIdsOrNoMask) {
+  const at::Tensor ids = at::tensor({5, 6, 7, 8}, at::kLong).view({2, 2});
+  const at::Tensor mask = at::tensor({0., 1., 1., 1.}).view({2, 2});
+  const std::string good = stored(path("ids"), "tokens", ids);
+  const auto run_with = [&](const std::string& tokens, const std::string& masked) {
+    return run_weir("run " + kLlama + " --tokens " + tokens + " --mask " + masked + " --save " +
+                    path("out.safetensors") + " --quiet");
+  };
+  // Additive: 0 keeps, a large negative number hides.
+  const auto additive = run_with(good, stored(path("additive"), "m", (1 - mask) * -1e9));
+  EXPECT_EQ(additive.status, 1);
+  EXPECT_NE(additive.error.find("found -1000000000 at [0, 0]"), std::string::npos)
+      << additive.error;
+  const auto segments = run_with(good, stored(path("segments"), "m", mask.to(at::kLong) + 1));
+  EXPECT_NE(segments.error.find("found 2 at [0, 1]"), std::string::npos) << segments.error;
+  const auto halves =
+      run_with(stored(path("halves"), "t", ids + 0.5), stored(path("m"), "m", mask));
+  EXPECT_NE(halves.error.find("found 5.5 at [0, 0]"), std::string::npos) << halves.error;
+  EXPECT_FALSE(std::filesystem::exists(path("out.safetensors")));
+
+  // Whole floats and a mask of another type are what they say.
+  const auto floats = run_with(stored(path("floats"), "t", ids.to(at::kFloat)),
+                               stored(path("m"), "m", mask.to(at::kHalf)));
+  ASSERT_EQ(floats.status, 0) << floats.error;
+  const at::Tensor logits = tensor(path("out.safetensors"), "logits");
+  ASSERT_EQ(run_with(good, stored(path("m"), "m", mask.to(at::kBool))).status, 0);
+  EXPECT_TRUE(at::equal(logits, tensor(path("out.safetensors"), "logits")));
+}
+
 }  // namespace

@@ -6,6 +6,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "weir/base/error.h"
+#include "weir/base/memory.h"
 #include "weir/lm/unembedding.h"
 
 namespace weir {
@@ -75,6 +76,14 @@ at::Tensor next_tokens(const std::vector<int64_t>& tokens, int64_t n_repeats) {
   return at::tensor(next, at::kLong).repeat({n_repeats});
 }
 
+// The streams, once as they are cached and once together, and the top tokens of each.
+double least_memory(const LanguageModel& lm, size_t n_points, size_t n_tokens, int64_t top_k) {
+  const auto element = static_cast<double>(c10::elementSize(lm.transformer().dtype()));
+  const double stream = 2 * element * static_cast<double>(lm.config().d_model);
+  const double top = static_cast<double>(top_k) * (sizeof(int64_t) + sizeof(float));
+  return static_cast<double>(n_points) * static_cast<double>(n_tokens) * (stream + top);
+}
+
 }  // namespace
 
 LensResult logit_lens(const LanguageModel& lm, const std::vector<int64_t>& tokens,
@@ -88,6 +97,8 @@ LensResult logit_lens(const LanguageModel& lm, const std::vector<int64_t>& token
           "reads; use the blocks' hooks");
   LensResult result;
   result.points = lens_points(lm, options);
+  require_memory(least_memory(lm, result.points.size(), tokens.size(), options.top_k),
+                 fmt::format("lens: {} streams of {} tokens", result.points.size(), tokens.size()));
   result.tokens = tokens;
   result.final_norm = options.final_norm;
   for (const int64_t token : tokens) result.token_text.push_back(lm.token_text(token));

@@ -27,8 +27,13 @@ void require_all(const at::Tensor& is_good, const at::Tensor& tensor, const char
                  const char* expected) {
   if (is_good.all().item<bool>()) return;
   const at::Tensor first = is_good.flatten().to(at::kByte).argmin();
-  fail(ErrorCode::kInvalidArgument, "{}: expected {}, found {} at {}", what, expected,
-       tensor.flatten()[first.item<int64_t>()].item<double>(), place_of(first, tensor.sizes()));
+  const at::Tensor found = tensor.flatten()[first.item<int64_t>()];
+  // 5.7 of a float32 is 5.7, not 5.699999809265137.
+  const std::string text = found.scalar_type() == at::kDouble
+                               ? fmt::format("{}", found.item<double>())
+                               : fmt::format("{}", found.item<float>());
+  fail(ErrorCode::kInvalidArgument, "{}: expected {}, found {} at {}", what, expected, text,
+       place_of(first, tensor.sizes()));
 }
 
 }  // namespace
