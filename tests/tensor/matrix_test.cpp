@@ -98,6 +98,25 @@ TEST(Matrix, RefusesIdsOutsideTheTable) {
   EXPECT_THROW(matrix.lookup(at::tensor({-1}, at::kLong), at::kFloat), Error);
 }
 
+TEST(Matrix, TogetherIsEachAlone) {
+  at::manual_seed(8);
+  const at::Tensor bias = at::randn({70}), none;
+  const Matrix blocks = quantised(70, 64), rows = Matrix(at::randn({300, 64}).t()),
+               columns = Matrix(at::randn({64, 290})),
+               half = Matrix(at::randn({64, 9}).to(at::kHalf));
+  for (const int64_t n : {1, 5, 40}) {
+    const at::Tensor x = at::randn({2, n, 64});
+    const std::vector<at::Tensor> together =
+        apply_together(x, {{blocks, bias}, {rows, none}, {columns, none}, {half, none}});
+    EXPECT_TRUE(together[0].equal(blocks.apply(x, bias)));
+    EXPECT_TRUE(together[1].equal(rows.apply(x)));
+    EXPECT_TRUE(together[2].equal(columns.apply(x)));
+    EXPECT_TRUE(together[3].equal(half.apply(x)));
+  }
+  EXPECT_THROW(apply_together(at::randn({1, 64}), {{rows, none}, {quantised(70, 96), none}}),
+               Error);
+}
+
 TEST(Matrix, RefusesInputsOfAnotherWidth) {
   EXPECT_THROW(quantised(70, 64).apply(at::randn({2, 63})), Error);
 }
