@@ -46,6 +46,8 @@ at::Tensor block_gradient(const std::string& name, const Gradients& grad, const 
   if (ends_with_any(name, {"ln_1.weight", "input_layernorm.weight", "attn_layer_norm.weight"})) {
     return grad(block.ln1.w);
   }
+  if (ends_with(name, "q_layernorm.norms.0.weight")) return grad(attn.q_norm.w)[0];
+  if (ends_with(name, "q_layernorm.weight")) return grad(attn.q_norm.w);
   if (ends_with(name, "q_norm.weight")) return grad(attn.q_norm.w);
   if (ends_with(name, "q_proj.weight")) return grad.rows(attn.W_Q);
   const std::vector<at::Tensor> qkv = {grad.rows(attn.W_Q), grad.rows(attn.W_K),

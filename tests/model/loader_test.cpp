@@ -92,9 +92,8 @@ TEST(Loader, NamesAnOptionThatWouldChangeTheMaths) {
       {"llama_mha", "partial_rotary_factor", "0.5", "partial rotary factor"},
       {"qwen2", "layer_types", R"(["full_attention", "chunked_attention"])", "chunked_attention"},
       {"gemma3_text", "use_bidirectional_attention", "true", "use_bidirectional_attention"},
-      {"bloom", "apply_residual_connection_post_layernorm", "true", "apply_residual"},
-      {"phi", "qk_layernorm", "true", "qk_layernorm"},
-      {"stablelm", "qk_layernorm", "true", "qk_layernorm"},
+      {"gpt2", "apply_residual_connection_post_layernorm", "true", "apply_residual"},
+      {"llama_mha", "qk_layernorm", "true", "qk_layernorm"},
       {"gptj", "rotary_dim", "7", "rotary_dim"},
       {"gpt_neo", "attention_layers", R"(["global", "local", "global", "strided"])", "strided"},
   };

@@ -99,13 +99,13 @@ const io::TensorView& CheckpointReader::take(const std::string& name,
 
 Matrix CheckpointReader::remembered(Matrix matrix, Origin origin) {
   handed_matrices_.push_back(matrix);
-  origin_of_.emplace(matrix.data(), std::move(origin));
+  origins_of_.emplace(matrix.data(), std::vector<Origin>{std::move(origin)});
   return matrix;
 }
 
-at::Tensor CheckpointReader::remembered(at::Tensor tensor, Origin origin) {
+at::Tensor CheckpointReader::remembered(at::Tensor tensor, std::vector<Origin> origins) {
   handed_tensors_.push_back(tensor);
-  origin_of_.emplace(tensor.data_ptr(), std::move(origin));
+  origins_of_.emplace(tensor.data_ptr(), std::move(origins));
   return tensor;
 }
 
@@ -130,13 +130,26 @@ at::Tensor CheckpointReader::tensor(const std::string& name, const std::vector<i
   const io::TensorView& stored = take(name, shape);
   Origin origin{"", stored.name, shape, 0, runs_of(outputs, shape[0]), /*transposed=*/false};
   const at::Tensor part = region_of(to_tensor(stored).to(at::kFloat), origin).flatten(0, 1);
-  return remembered(part, std::move(origin));
+  return remembered(part, {std::move(origin)});
 }
 
 at::Tensor CheckpointReader::optional_tensor(const std::string& name,
                                              const std::vector<int64_t>& shape,
                                              const OutputRuns& outputs) {
   return has(name) ? tensor(name, shape, outputs) : at::Tensor();
+}
+
+at::Tensor CheckpointReader::rows(const std::vector<std::string>& names, int64_t n) {
+  std::vector<at::Tensor> vectors;
+  std::vector<Origin> origins;
+  for (const std::string& name : names) {
+    const io::TensorView& stored = take(name, {n});
+    Origin origin{"", stored.name, stored.shape, 0, {0, n, n, 1}, /*transposed=*/false};
+    origin.row = static_cast<int64_t>(vectors.size());
+    origins.push_back(std::move(origin));
+    vectors.push_back(to_tensor(stored).to(at::kFloat));
+  }
+  return remembered(at::stack(vectors), std::move(origins));
 }
 
 Matrix CheckpointReader::output_table(const std::string& name, const Matrix& table, bool tied) {
@@ -163,11 +176,13 @@ std::vector<Origin> CheckpointReader::origins(const Weights& weights,
   for (const Place& place : places_of(handles, config)) {
     if (!place.is_held()) continue;
     const void* data = place.matrix != nullptr ? place.matrix->data() : place.tensor->data_ptr();
-    const auto found = origin_of_.find(data);
-    if (found == origin_of_.end()) continue;
+    const auto found = origins_of_.find(data);
+    if (found == origins_of_.end()) continue;
     const bool is_tied_head = place.matrix == &handles.W_U && place.is_tied();
-    result.push_back(is_tied_head ? head_ : found->second);
-    result.back().parameter = place.name;
+    for (const Origin& origin : found->second) {
+      result.push_back(is_tied_head ? head_ : origin);
+      result.back().parameter = place.name;
+    }
   }
   return result;
 }

@@ -41,6 +41,8 @@ class CheckpointReader {
   /// The same, undefined when absent.
   at::Tensor optional_tensor(const std::string& name, const std::vector<int64_t>& shape,
                              const OutputRuns& outputs = {});
+  /// Vectors of n entries as the rows of one table, float32.
+  at::Tensor rows(const std::vector<std::string>& names, int64_t n);
   /// prefix.weight, and prefix.bias for a LayerNorm.
   NormWeights norm(const std::string& prefix, int64_t n, NormKind kind);
   /// The matrix of `name`, of the shape of `table`, for the other use of an embedding table: the
@@ -62,7 +64,7 @@ class CheckpointReader {
   const io::TensorView* find(const std::string& name) const;
   const io::TensorView* make(const std::string& name, const std::vector<int64_t>& shape);
   Matrix remembered(Matrix matrix, Origin origin);
-  at::Tensor remembered(at::Tensor tensor, Origin origin);
+  at::Tensor remembered(at::Tensor tensor, std::vector<Origin> origins);
 
   const io::TensorMap& tensors_;
   std::map<std::string, const io::TensorView*> by_name_;
@@ -71,8 +73,8 @@ class CheckpointReader {
   std::vector<std::string> ignored_;
   bool makes_missing_ = false;
   std::deque<io::TensorView> made_;
-  std::map<const void*, Origin> origin_of_;  // By the first byte of a handle.
-  std::vector<Matrix> handed_matrices_;      // Keeps those bytes from being used again.
+  std::map<const void*, std::vector<Origin>> origins_of_;  // By the first byte of a handle.
+  std::vector<Matrix> handed_matrices_;  // Keeps those bytes from being used again.
   std::vector<at::Tensor> handed_tensors_;
   Origin head_;
 };

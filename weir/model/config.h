@@ -15,7 +15,8 @@
 namespace weir {
 
 enum class PositionKind { kNone, kLearned, kRotary, kAlibi };
-enum class QkNorm { kNone, kPerHead, kWholeProjection };
+/// kOwnPerHead: a gain for each head (StableLM 2 12B); kPerHead: one for all.
+enum class QkNorm { kNone, kPerHead, kOwnPerHead, kWholeProjection };
 
 struct ModelConfig {
   std::string family;  ///< Registry name: "gpt2", "llama", ...
@@ -29,8 +30,9 @@ struct ModelConfig {
   double norm_offset = 0;       ///< 1 where the gain is stored as w - 1 (Gemma).
   bool pre_norm = true;         ///< false: x = ln1(x + attn), x = ln2(x + mlp) (OPT-350m).
   bool parallel_block = false;  ///< x + attn(ln1 x) + mlp(ln2 x); without ln2 the MLP reads ln1 x.
-  bool embed_norm = false;      ///< LayerNorm right after the embedding (BLOOM).
-  bool norm_folded = false;     ///< Gains and biases are folded into the weights that read them.
+  bool residual_after_norm = false;  ///< ln1(x) + attn, ln2(..) + mlp (BLOOM option).
+  bool embed_norm = false;           ///< LayerNorm right after the embedding (BLOOM).
+  bool norm_folded = false;  ///< Gains and biases are folded into the weights that read them.
 
   PositionKind position = PositionKind::kNone;
   RotaryConfig rotary;

@@ -31,7 +31,7 @@ const std::vector<ForeignKey>& foreign_keys() {
       {"moe_num_experts", {0, 1}},
       {"is_encoder_decoder", {false}},
       {"add_cross_attention", {false}},
-      {"apply_residual_connection_post_layernorm", {false}},
+      {"apply_residual_connection_post_layernorm", {false}, {"bloom"}},
       // Factors (Granite, MiniCPM, Cohere).
       {"embedding_multiplier", {1}},
       {"residual_multiplier", {1}},
@@ -52,7 +52,7 @@ const std::vector<ForeignKey>& foreign_keys() {
       {"no_rope_layers", {1, true}, {"smollm3"}},
       {"rope_interleave", {false}},
       {"rope_interleaved", {false}},
-      {"qk_layernorm", {false}},
+      {"qk_layernorm", {false}, {"phi", "stablelm"}},
       {"use_qk_norm", {false}},
       {"clip_qkv", {}},
       {"scale_attn_weights", {true}, {"gpt2", "nanogpt"}},

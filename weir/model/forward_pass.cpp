@@ -149,7 +149,7 @@ at::Tensor ForwardPass::block(int64_t layer, const at::Tensor& residual_in) {
 
   at::Tensor middle = residual;
   if (!config_.parallel_block) {
-    middle = residual + attn_out;
+    middle = (config_.residual_after_norm ? attn_input : residual) + attn_out;
     if (!config_.pre_norm) middle = normed(name_of(layer, "ln1"), middle, weights.ln1);
     middle = tap(layer, "hook_resid_mid", middle);
   }
@@ -167,6 +167,7 @@ at::Tensor ForwardPass::block(int64_t layer, const at::Tensor& residual_in) {
     mlp_out = normed(name_of(layer, "ln2_post"), mlp_out, weights.ln2_post);
   }
   mlp_out = tap(layer, "hook_mlp_out", mlp_out);
+  if (config_.residual_after_norm) middle = mlp_input;
   at::Tensor after = config_.parallel_block ? residual + attn_out + mlp_out : middle + mlp_out;
   if (!config_.pre_norm) after = normed(name_of(layer, "ln2"), after, weights.ln2);
   return tap(layer, "hook_resid_post", after);
@@ -201,6 +202,11 @@ at::Tensor ForwardPass::project(int64_t layer, const char* input_site, const Att
 
 at::Tensor ForwardPass::qk_norm(const std::string& prefix, const at::Tensor& x,
                                 const NormWeights& weights) {
+  if (config_.qk_norm == QkNorm::kOwnPerHead) {
+    NormWeights plain;
+    plain.present = true;
+    return normed(prefix, x.reshape({-1, config_.d_head}), plain).view(x.sizes()) * weights.w;
+  }
   if (config_.qk_norm == QkNorm::kPerHead) {
     return normed(prefix, x.reshape({-1, config_.d_head}), weights).view(x.sizes());
   }

@@ -14,7 +14,8 @@ at::Tensor region_of(const at::Tensor& stored, const Origin& origin) {
 
 void store(const at::Tensor& held, const Origin& origin, const at::Tensor& stored) {
   const at::Tensor target = region_of(stored, origin);
-  const at::Tensor value = origin.transposed ? held.t() : held;
+  const at::Tensor part_held = origin.row >= 0 ? held.select(0, origin.row) : held;
+  const at::Tensor value = origin.transposed ? part_held.t() : part_held;
   const at::Tensor whole = target.flatten(origin.axis, origin.axis + 1);
   require(value.sizes() == whole.sizes(),
           "parameter '{}': expected shape {}, as '{}' has it, got {}", origin.parameter,

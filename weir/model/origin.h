@@ -23,6 +23,10 @@ struct Origin {
   int64_t axis = 0;            ///< Its axis of outputs: 0; 1 in GPT-2's Conv1D.
   OutputRuns outputs;
   bool transposed = false;  ///< Held [in, out], stored [out, in] (nn.Linear).
+  int64_t row = -1;         ///< The row of a table whose rows are tensors each; -1: no such table.
+
+  /// Whether the held tensor can be a view of the stored one.
+  bool is_view() const { return outputs.count == 1 && row < 0; }
 };
 
 /// The part of `stored` (of the origin's shape) that the parameter is: a view, in which the axis of

@@ -25,7 +25,7 @@ class NewMemory {
     const at::ScalarType dtype = dtype_of(place);
     const at::Tensor held = place.held(dtype).to(at::kCPU).detach();
     const auto found = origins_.find(place.name);
-    const bool is_view = found != origins_.end() && found->second->outputs.count == 1;
+    const bool is_view = found != origins_.end() && found->second->is_view();
     hold(place, is_view ? stored(held, *found->second) : held.clone());
   }
 

@@ -102,8 +102,13 @@ class Places {
     add(attn + "W_V", {g, d, k}, weights.W_V, Layout::kHeadsOfOutputs);
     add(attn + "b_V", {g, k}, weights.b_V, Layout::kFlat);
     const bool whole = config_.qk_norm == QkNorm::kWholeProjection;
-    add_norm(attn + "q_norm", weights.q_norm, whole ? h * k : k, whole ? h * k : k);
-    add_norm(attn + "k_norm", weights.k_norm, whole ? g * k : k, whole ? g * k : k);
+    if (config_.qk_norm == QkNorm::kOwnPerHead) {
+      add(attn + "q_norm.w", {h, k}, weights.q_norm.w);
+      add(attn + "k_norm.w", {g, k}, weights.k_norm.w);
+    } else {
+      add_norm(attn + "q_norm", weights.q_norm, whole ? h * k : k, whole ? h * k : k);
+      add_norm(attn + "k_norm", weights.k_norm, whole ? g * k : k, whole ? g * k : k);
+    }
     add(attn + "W_O", {h, k, d}, weights.W_O, Layout::kHeadsOfInputs);
     add(attn + "b_O", {d}, weights.b_O);
   }

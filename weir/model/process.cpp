@@ -110,7 +110,8 @@ LoadedModel process_weights(const LoadedModel& model, const ProcessOptions& opti
   LoadedModel result = model;
   ModelConfig& config = result.config;
   Weights& weights = result.weights;
-  if (options.fold_norm && config.pre_norm && !config.norm_folded) fold_norms(config, weights);
+  if (options.fold_norm && config.pre_norm && !config.residual_after_norm && !config.norm_folded)
+    fold_norms(config, weights);
   if (options.center_writing_weights && can_center_writing(config, weights)) {
     center_writing(weights);
   }

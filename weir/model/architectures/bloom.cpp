@@ -27,6 +27,7 @@ ModelConfig config(const nlohmann::json& json) {
   config.n_ctx = read.size_or("seq_length", 2048);  // Trained length; ALiBi has no limit.
   derive_heads(config);
   config.norm_eps = read.number_or("layer_norm_epsilon", 1e-5);
+  config.residual_after_norm = read.flag_or("apply_residual_connection_post_layernorm", false);
   config.embed_norm = true;
   config.position = PositionKind::kAlibi;
   config.activation = Activation::kGeluTanh;

@@ -11,7 +11,7 @@ void read_attention(const ModelConfig& config, CheckpointReader& reader, const s
   read_linear(reader, prefix + "k_proj", n_kv, d, biases.qkv, attn.W_K, attn.b_K);
   read_linear(reader, prefix + "v_proj", n_kv, d, biases.qkv, attn.W_V, attn.b_V);
   read_linear(reader, prefix + "o_proj", d, n_q, biases.out, attn.W_O, attn.b_O);
-  if (config.qk_norm == QkNorm::kNone) return;
+  if (config.qk_norm != QkNorm::kPerHead && config.qk_norm != QkNorm::kWholeProjection) return;
   const bool whole = config.qk_norm == QkNorm::kWholeProjection;
   attn.q_norm = reader.norm(prefix + "q_norm", whole ? n_q : k, config.norm);
   attn.k_norm = reader.norm(prefix + "k_norm", whole ? n_kv : k, config.norm);

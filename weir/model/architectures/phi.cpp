@@ -12,6 +12,10 @@ void read_block(const ModelConfig& config, CheckpointReader& reader, const std::
   const int64_t n_q = config.n_heads * config.d_head, n_kv = config.n_kv_heads * config.d_head;
   const std::string attn = prefix + "self_attn.";
   block.ln1 = reader.norm(prefix + "input_layernorm", d, config.norm);
+  if (config.qk_norm == QkNorm::kPerHead) {
+    block.attn.q_norm = reader.norm(attn + "q_layernorm", config.d_head, config.norm);
+    block.attn.k_norm = reader.norm(attn + "k_layernorm", config.d_head, config.norm);
+  }
   read_linear(reader, attn + "q_proj", n_q, d, true, block.attn.W_Q, block.attn.b_Q);
   read_linear(reader, attn + "k_proj", n_kv, d, true, block.attn.W_K, block.attn.b_K);
   read_linear(reader, attn + "v_proj", n_kv, d, true, block.attn.W_V, block.attn.b_V);
@@ -27,6 +31,7 @@ ModelConfig config(const nlohmann::json& json) {
   derive_heads(config);
   config.norm_eps = read.number_or("layer_norm_eps", 1e-5);
   config.parallel_block = true;
+  if (read.flag_or("qk_layernorm", false)) config.qk_norm = QkNorm::kPerHead;
   config.position = PositionKind::kRotary;
   RopeDefaults rope;
   rope.partial = 0.5;
