@@ -19,8 +19,13 @@ struct HookContext {
   int64_t first_position = 0;
 };
 
-/// Sees an activation as it passes; returns the tensor that continues (often the same one). It
-/// must not write into its argument: caches may hold it.
+/// Sees an activation as it passes; returns the tensor that continues (often the same one), of the
+/// same shape. It must not write into its argument: caches may hold it.
+///
+/// With gradients: what is computed from the argument by differentiable operations stays in the
+/// graph; `detach()` cuts it; a leaf of one's own (a mask, a steering vector, an SAE's weights) that
+/// enters the returned tensor gets its gradient. In run and generate whether a graph is recorded is
+/// the caller's grad mode. A backward of one's own inside the function is allowed.
 using HookFn = std::function<at::Tensor(const at::Tensor& activation, const HookContext& context)>;
 
 /// One named place and the functions attached to it, run in the order they were added.
@@ -55,9 +60,28 @@ class Hooks {
   /// Attaches `function` at every name that `glob` matches, for as long as this object lives.
   void add(std::string_view glob, const HookFn& function);
 
-  /// True when something is attached there: expensive activations (per-head results, attention
-  /// patterns) are computed only then.
+  /// States the value of an activation: the forward takes it (broadcast to the activation's shape,
+  /// converted to its type) instead of computing it, and does not compute what feeds only it. What
+  /// is attached there still sees it. A site before it with something attached keeps being computed
+  /// with all that leads from there to the given one, so that no hook is passed over in silence;
+  /// so do keys and values for a KV cache. docs/reference/hook_names.md lists what is saved where.
+  void give(std::string_view name, at::Tensor value);
+  void take_back(std::string_view name);
+  /// Undefined where nothing was given.
+  at::Tensor given(std::string_view name) const;
+  bool gives() const { return !given_.empty(); }
+  /// The given value as the activation of that shape; undefined where nothing was given.
+  /// kInvalidArgument when it does not broadcast to it.
+  at::Tensor given_as(const std::string& name, at::IntArrayRef shape,
+                      const at::TensorOptions& options) const;
+
+  /// True when something is attached or given there: expensive activations (per-head results,
+  /// attention patterns) are computed only then.
   bool wants(std::string_view name) const;
+  /// True when something is attached there (a given value alone is not).
+  bool attached(std::string_view name) const;
+  /// True when something is attached after `from` and before `to`, in forward order.
+  bool attached_between(std::string_view from, std::string_view to) const;
   bool any() const;
   /// The layer after which nothing is attached (so a forward may stop there): -1 for the
   /// embeddings, n_layers when a final hook (ln_final, unembed) is attached.
@@ -68,12 +92,18 @@ class Hooks {
  private:
   std::vector<std::string> names_;
   std::unordered_map<std::string, HookPoint> points_;
+  std::unordered_map<std::string, at::Tensor> given_;
 };
 
-/// Attaches on construction, detaches on destruction.
+/// A function and the glob of the places it is attached to, as run and generate take them.
+using NamedHook = std::pair<std::string, HookFn>;
+
+/// Attaches (or gives) on construction, detaches (takes back) on destruction.
 class ScopedHook {
  public:
   ScopedHook(Hooks& hooks, std::string_view glob, const HookFn& function);
+  /// Gives `value` at the one place `name`.
+  ScopedHook(Hooks& hooks, std::string_view name, at::Tensor value);
   ~ScopedHook();
   ScopedHook(const ScopedHook&) = delete;
   ScopedHook& operator=(const ScopedHook&) = delete;
@@ -81,9 +111,13 @@ class ScopedHook {
  private:
   Hooks& hooks_;
   std::vector<std::pair<std::string, int>> attached_;
+  std::string given_;  ///< Empty: nothing.
 };
 
 /// Shell-style match: `*` any run, `?` one character, `[a-c]`, `[!x]`; `{i}` is not special.
 bool glob_matches(std::string_view glob, std::string_view name);
+
+/// Whether a tensor of shape `from` broadcasts to `shape`, which stays as it is.
+bool broadcasts_to(at::IntArrayRef from, at::IntArrayRef shape);
 
 }  // namespace weir

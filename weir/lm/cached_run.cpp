@@ -22,7 +22,8 @@ bool rotary_depends_on_length(const ModelConfig& config) {
 }
 
 CachedRun::CachedRun(const Transformer& transformer, const Weights& weights, at::Device device,
-                     const std::vector<Intervention>& interventions, const TokenBatch& prompts)
+                     const std::vector<Intervention>& interventions, const TokenBatch& prompts,
+                     const std::vector<NamedHook>& hooks)
     : transformer_(transformer),
       weights_(weights),
       device_(device),
@@ -30,9 +31,10 @@ CachedRun::CachedRun(const Transformer& transformer, const Weights& weights, at:
       tokens_(prompts.tokens.to(device)),
       mask_(prompts.attention_mask.defined() ? prompts.attention_mask.to(device) : at::Tensor()),
       cache_(transformer.config().n_layers) {
-  if (interventions.empty()) return;
+  if (interventions.empty() && hooks.empty()) return;
   hooks_ = std::make_unique<Hooks>(transformer.hook_names());
-  guards_ = attach(*hooks_, interventions, tokens_.size(1));
+  guards_ = attach(*hooks_, interventions, tokens_.size(1), /*grows=*/true);
+  for (const auto& [glob, function] : hooks) hooks_->add(glob, function);
 }
 
 at::Tensor CachedRun::prefill() {

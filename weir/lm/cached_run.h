@@ -19,9 +19,11 @@ namespace weir {
 /// depend on the length (dynamic, longrope) and a step changes them, the sequence is run anew.
 class CachedRun {
  public:
-  /// `interventions` act on every forward; a negative position counts from the prompts' end.
+  /// `interventions` act on every forward; a negative position counts from the prompts' end. `hooks`
+  /// come after them.
   CachedRun(const Transformer& transformer, const Weights& weights, at::Device device,
-            const std::vector<Intervention>& interventions, const TokenBatch& prompts);
+            const std::vector<Intervention>& interventions, const TokenBatch& prompts,
+            const std::vector<NamedHook>& hooks = {});
 
   /// Runs the prompts, long ones in pieces so that memory stays bounded.
   at::Tensor prefill();
@@ -29,6 +31,8 @@ class CachedRun {
   at::Tensor step(const std::vector<int64_t>& tokens, const std::vector<bool>& is_real);
   /// Keeps the rows `rows`, in that order; a row may be repeated.
   void select(const std::vector<int64_t>& rows);
+  /// Positions that were run so far, pads included.
+  int64_t length() const { return cache_.length(); }
 
  private:
   at::Tensor run(const at::Tensor& tokens);
@@ -38,7 +42,7 @@ class CachedRun {
   const Transformer& transformer_;
   const Weights& weights_;
   at::Device device_;
-  std::unique_ptr<Hooks> hooks_;  ///< Null without interventions.
+  std::unique_ptr<Hooks> hooks_;  ///< Null without interventions and hooks.
   std::vector<std::unique_ptr<ScopedHook>> guards_;
   bool depends_on_length_ = false;
   at::Tensor tokens_;  ///< int64 [B, S]; grows only when a sequence may have to be run anew.

@@ -12,7 +12,9 @@
 #include "weir/base/error.h"
 #include "weir/base/interrupt.h"
 #include "weir/base/memory.h"
+#include "weir/base/log.h"
 #include "weir/lm/cached_run.h"
+#include "weir/lm/context_length.h"
 #include "weir/lm/generation_row.h"
 #include "weir/lm/sampler.h"
 
@@ -39,13 +41,16 @@ RowLimits row_limits(const LanguageModel& lm, const Weights& weights) {
   RowLimits limits;
   if (lm.has_tokenizer()) limits.end_tokens = lm.tokenizer().special().end_of_generation;
   if (lm.config().eos) limits.end_tokens.push_back(*lm.config().eos);
+  for (const int64_t id : lm.config().more_eos) limits.end_tokens.push_back(id);
   // The newest token need not be run, so it needs no position.
   if (weights.W_pos.defined()) limits.max_sequence = weights.W_pos.size(0) + 1;
   return limits;
 }
 
-bool names_rows(const std::vector<Intervention>& interventions) {
-  return std::any_of(interventions.begin(), interventions.end(),
+// Whether rows have to stay where they are, since something counts them.
+bool names_rows(const GenerateOptions& options) {
+  return !options.hooks.empty() ||
+         std::any_of(options.interventions.begin(), options.interventions.end(),
                      [](const Intervention& i) { return i.rows.has_value(); });
 }
 
@@ -58,7 +63,7 @@ class BatchGeneration {
       : lm_(lm),
         options_(options),
         sampler_(options.sampling),
-        fixed_rows_(names_rows(options.interventions)) {
+        fixed_rows_(names_rows(options)) {
     const Tokenizer* tokenizer = lm.has_tokenizer() ? &lm.tokenizer() : nullptr;
     for (const auto& prompt : prompts) {
       for (int64_t i = 0; i < options.n_samples; ++i) {
@@ -71,10 +76,14 @@ class BatchGeneration {
     }
   }
 
+  /// Tokens of the longest row after `run`.
+  int64_t longest() const { return longest_; }
+
   void run(const Weights& weights, GenerateResult& result) {
     const Clock::time_point start = Clock::now();
     const TokenBatch batch = left_pad(prefixes_);
-    CachedRun cached(lm_.transformer(), weights, lm_.device(), options_.interventions, batch);
+    CachedRun cached(lm_.transformer(), weights, lm_.device(), options_.interventions, batch,
+                     options_.hooks);
     at::Tensor logits = cached.prefill();
     if (prefixes_.size() < rows_.size()) {
       cached.select(prefix_of_row_);
@@ -82,6 +91,10 @@ class BatchGeneration {
     }
     const double prefill_seconds = seconds_since(start);
     decode(cached, logits);
+    warn_of_unreached(batch.tokens.size(1), cached.length());
+    for (const GenerationRow& row : rows_) {
+      longest_ = std::max(longest_, static_cast<int64_t>(row.sequence().size()));
+    }
     result.prefill_seconds += prefill_seconds;
     result.decode_seconds += seconds_since(start) - prefill_seconds;
     for (GenerationRow& row : rows_) result.rows.push_back(row.take());
@@ -99,6 +112,14 @@ class BatchGeneration {
       std::vector<bool> is_real;
       for (const int64_t i : active) is_real.push_back(rows_[i].is_running());
       logits = cached.step(tokens, is_real);
+    }
+  }
+
+  void warn_of_unreached(int64_t prompt_length, int64_t n_positions) const {
+    for (const std::string& line :
+         never_reached(options_.interventions, lm_.transformer().hook_names(), prompt_length,
+                       n_positions)) {
+      log::warn("{}: it was never reached", line);
     }
   }
 
@@ -153,6 +174,7 @@ class BatchGeneration {
   std::vector<std::vector<int64_t>> prefixes_;
   std::vector<int64_t> prefix_of_row_;
   std::vector<GenerationRow> rows_;
+  int64_t longest_ = 0;
 };
 
 }  // namespace
@@ -186,16 +208,22 @@ GenerateResult generate(const LanguageModel& lm, const std::vector<std::vector<i
   GenerateResult result;
   // Frequencies that depend on the length would depend on the longest row of the batch.
   if (unequal && rotary_depends_on_length(lm.config())) {
-    require(!names_rows(options.interventions),
-            "generate: with {} rotary scaling, interventions on rows need prompts of equal length",
+    require(!names_rows(options),
+            "generate: with {} rotary scaling, hooks and interventions on rows need prompts of equal length",
             lm.config().rotary.scaling);
+    int64_t longest = 0;
     for (const auto& prompt : prompts) {
       const auto first_row = static_cast<int64_t>(result.rows.size());
-      BatchGeneration(lm, {prompt}, first_row, options, limits).run(weights, result);
+      BatchGeneration one(lm, {prompt}, first_row, options, limits);
+      one.run(weights, result);
+      longest = std::max(longest, one.longest());
     }
+    warn_past_context(lm.config(), longest);
     return result;
   }
-  BatchGeneration(lm, prompts, 0, options, limits).run(weights, result);
+  BatchGeneration all(lm, prompts, 0, options, limits);
+  all.run(weights, result);
+  warn_past_context(lm.config(), all.longest());
   return result;
 }
 

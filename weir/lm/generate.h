@@ -30,6 +30,10 @@ struct GenerateOptions {
   /// Positions count in the left-padded rectangle of the prompts, so -1 is the last token of every
   /// prompt; rows are those of the result. A value with a position axis must name its positions.
   std::vector<Intervention> interventions;
+  /// Globs and functions of one's own, called after the interventions in every forward: first over
+  /// the prompts, then over one position after another (HookContext::first_position). Rows are
+  /// those of the result; a row that has ended stays among them to the end. No graph is recorded.
+  std::vector<NamedHook> hooks;
   const Weights* weights = nullptr;  ///< An overlay for this call.
   /// Called for every new token with its row and the text that became certain; false stops that
   /// row. An end token comes too, with the text that was still held back. All texts of a row in

@@ -6,6 +6,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "weir/base/error.h"
+#include "weir/lm/context_length.h"
 #include "weir/lm/unembedding.h"
 #include "weir/model/process.h"
 
@@ -39,14 +40,27 @@ void attach_leaves(Hooks& hooks) {
 // What of a hooked forward has to run.
 std::optional<int64_t> stop_layer(const Hooks& hooks, const RunOptions& options, int64_t n_layers) {
   if (!options.stop_when_cached) return options.stop_at_layer;
-  const int64_t last = hooks.last_layer(n_layers);
+  const int64_t first = options.start ? options.start->layer : 0;
+  const int64_t last = std::max(hooks.last_layer(n_layers), first - 1);
   if (last == n_layers) return options.stop_at_layer;
   return std::min(last + 1, options.stop_at_layer.value_or(n_layers));
 }
 
-ForwardInput input_of(const TokenBatch& batch, at::Device device) {
+ForwardInput input_of(const TokenBatch& batch, const RunOptions& options, at::Device device) {
   ForwardInput input;
-  input.tokens = batch.tokens.to(device);
+  if (options.start) {
+    const at::Tensor& residual = options.start->residual;
+    require(residual.defined() && residual.dim() == 3 &&
+                residual.sizes().slice(0, 2) == batch.tokens.sizes(),
+            "run: expected a start residual [{}, {}, d_model], got {}", batch.tokens.size(0),
+            batch.tokens.size(1), residual.defined() ? c10::str(residual.sizes()) : "none");
+    input.residual = residual.to(device);
+    input.start_layer = options.start->layer;
+  } else {
+    input.tokens = batch.tokens.to(device);
+  }
+  input.logits = options.logits;
+  input.stop_at_layer = options.stop_at_layer;
   if (batch.attention_mask.defined()) input.attention_mask = batch.attention_mask.to(device);
   return input;
 }
@@ -102,11 +116,11 @@ std::string LanguageModel::token_text(int64_t id) const {
 RunResult LanguageModel::run(const TokenBatch& batch, const RunOptions& options) const {
   check_shape(batch);
   const Weights& weights = options.weights != nullptr ? *options.weights : transformer_.weights();
-  ForwardInput input = input_of(batch, device_);
-  input.logits = options.logits;
-  input.stop_at_layer = options.stop_at_layer;
+  ForwardInput input = input_of(batch, options, device_);
+  warn_past_context(config(), batch.tokens.size(1));
   RunResult result;
-  if (!options.cache && options.interventions.empty() && !options.stop_when_cached) {
+  if (!options.cache && options.interventions.empty() && options.hooks.empty() &&
+      !options.stop_when_cached) {
     ForwardOutput output = transformer_.forward(weights, input);
     result.logits = std::move(output.logits);
     result.residual = std::move(output.residual);
@@ -116,7 +130,11 @@ RunResult LanguageModel::run(const TokenBatch& batch, const RunOptions& options)
   const at::AutoGradMode grad_mode(gradients || at::GradMode::is_enabled());
   Hooks hooks = make_hooks();
   if (gradients) attach_leaves(hooks);
-  const auto guards = attach(hooks, options.interventions, batch.tokens.size(1));
+  const int64_t n_positions = batch.tokens.size(1);
+  const auto guards = attach(hooks, options.interventions, n_positions);
+  const auto past = never_reached(options.interventions, hooks.names(), n_positions, n_positions);
+  require(past.empty(), "{}", past.empty() ? "" : past[0]);
+  for (const auto& [glob, function] : options.hooks) hooks.add(glob, function);
   if (options.cache) {
     result.cache = ActivationCache(*options.cache);
     result.cache.attach(hooks);
@@ -138,9 +156,11 @@ at::Tensor LanguageModel::token_log_probs(const TokenBatch& batch,
   const at::Tensor targets = batch.tokens.slice(1, 1).to(device_);
   RunOptions forward;
   forward.interventions = options.interventions;
+  forward.hooks = options.hooks;
+  forward.start = options.start;
   forward.weights = options.weights;
   at::Tensor log_probs;
-  if (changes_output(options.interventions)) {
+  if (changes_output(options)) {
     const at::Tensor logits = run(batch, forward).logits.slice(1, 0, n).to(at::kFloat);
     log_probs = logits.log_softmax(-1).gather(2, targets.unsqueeze(2)).squeeze(2);
   } else {
@@ -161,6 +181,13 @@ bool LanguageModel::changes_output(const std::vector<Intervention>& intervention
   Hooks hooks = make_hooks();
   const auto guards = attach(hooks, interventions, 1);
   return hooks.last_layer(config().n_layers) == config().n_layers;
+}
+
+bool LanguageModel::changes_output(const RunOptions& options) const {
+  Hooks hooks = make_hooks();
+  for (const auto& [glob, function] : options.hooks) hooks.add(glob, function);
+  return hooks.last_layer(config().n_layers) == config().n_layers ||
+         changes_output(options.interventions);
 }
 
 double LanguageModel::loss(const TokenBatch& batch) const {

@@ -30,10 +30,23 @@ struct LoadOptions {
 /// the .gguf, or beside a llama2.c .bin. kNotFound when there is none.
 Tokenizer load_tokenizer(const std::filesystem::path& model);
 
+/// Where a run goes on from: `residual` [B, T, D] enters block `layer`, as a cache holds it at
+/// "blocks.LAYER.hook_resid_pre".
+struct Start {
+  int64_t layer = 0;
+  at::Tensor residual;
+};
+
 struct RunOptions {
   /// Positions count in the rectangle [B, T], pads included; -1 is the last token of every row.
   /// They act before the cache reads.
   std::vector<Intervention> interventions;
+  /// Globs and functions of one's own, attached after the interventions and before the cache; see
+  /// HookFn for what they may do, with gradients too.
+  std::vector<NamedHook> hooks;
+  /// Unset: the tokens are embedded. Else neither the embeddings nor blocks below start->layer run:
+  /// hooks, interventions and caches there are not called, and the cache lacks their names.
+  std::optional<Start> start;
   std::optional<CacheOptions> cache;  ///< Unset: nothing is kept.
   const Weights* weights = nullptr;   ///< An overlay for this call; nullptr: the model's own.
   LogitsAt logits = LogitsAt::kAll;
@@ -76,8 +89,9 @@ class LanguageModel {
   /// the embeddings its leaves, or when the caller's overlay or intervention values require them.
   RunResult run(const TokenBatch& batch, const RunOptions& options = {}) const;
   /// log p(token t+1 | tokens up to t) [B, T-1], nats, float32 on the CPU; a prediction from or of
-  /// a pad counts as 0. Never holds all logits of a long text at once (unless an intervention at
-  /// ln_final or unembed needs them). Of `options`, interventions and weights count. No gradients.
+  /// a pad counts as 0. Never holds all logits of a long text at once (unless an intervention
+  /// or hook at ln_final or unembed needs them). Of `options`, interventions, hooks, start and
+  /// weights count. No gradients.
   at::Tensor token_log_probs(const TokenBatch& batch, const RunOptions& options = {}) const;
   /// Mean of -log p over real predictions.
   double loss(const TokenBatch& batch) const;
@@ -91,6 +105,7 @@ class LanguageModel {
   Hooks make_hooks() const { return Hooks(transformer_.hook_names()); }
 
  private:
+  bool changes_output(const RunOptions& options) const;
   LanguageModel(const LoadOptions& options, LoadedModel model,
                 std::shared_ptr<const LazyTokenizer> tokenizer);
 

@@ -53,6 +53,7 @@ struct ModelConfig {
   bool tied = false;       ///< W_U is W_E transposed, one storage.
 
   std::optional<int64_t> bos, eos;
+  std::vector<int64_t> more_eos;  ///< End tokens beside `eos`, where config.json lists several.
 
   int64_t window(int64_t layer) const { return layer_window.empty() ? 0 : layer_window[layer]; }
   bool has_rotary(int64_t layer) const {

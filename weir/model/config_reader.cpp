@@ -24,6 +24,17 @@ std::optional<int64_t> token_id(const nlohmann::json& json, const char* key) {
   return one.get<int64_t>();
 }
 
+// The others of such a list.
+std::vector<int64_t> further_ids(const nlohmann::json& json, const char* key) {
+  std::vector<int64_t> ids;
+  if (!json.contains(key) || !json.at(key).is_array()) return ids;
+  for (size_t i = 1; i < json.at(key).size(); ++i) {
+    const nlohmann::json& one = json.at(key)[i];
+    if (one.is_number_integer() && one.get<int64_t>() >= 0) ids.push_back(one.get<int64_t>());
+  }
+  return ids;
+}
+
 }  // namespace
 
 ConfigReader::ConfigReader(const nlohmann::json& json) : json_(json) {
@@ -74,6 +85,7 @@ ModelConfig base_config(const ConfigReader& read, bool tied_by_default) {
   config.tied = read.flag_or("tie_word_embeddings", tied_by_default);
   config.bos = token_id(read.json(), "bos_token_id");
   config.eos = token_id(read.json(), "eos_token_id");
+  config.more_eos = further_ids(read.json(), "eos_token_id");
   return config;
 }
 

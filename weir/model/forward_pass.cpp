@@ -70,7 +70,9 @@ ForwardPass::ForwardPass(const ModelConfig& config, const Weights& weights, at::
 
 ForwardOutput ForwardPass::run() {
   const at::Tensor& given = input_tensor(input_, config_.d_model);
+  n_rows_ = given.size(0);
   n_new_ = given.size(1);
+  options_ = given.options().dtype(dtype_);
   require(given.numel() > 0, "forward: expected at least one row and one position, got shape {}",
           c10::str(given.sizes()));
   first_position_ = input_.cache != nullptr ? input_.cache->length() : 0;
@@ -138,39 +140,61 @@ at::Tensor ForwardPass::embed() {
 at::Tensor ForwardPass::block(int64_t layer, const at::Tensor& residual_in) {
   const BlockWeights& weights = weights_.blocks[layer];
   const at::Tensor residual = tap(layer, "hook_resid_pre", residual_in);
-  const bool norm_first = config_.pre_norm && weights.ln1.present;
-  const at::Tensor attn_input =
-      norm_first ? normed(name_of(layer, "ln1"), residual, weights.ln1) : residual;
-  at::Tensor attn_out = attention(layer, residual, attn_input);
-  if (weights.ln1_post.present) {
-    attn_out = normed(name_of(layer, "ln1_post"), attn_out, weights.ln1_post);
+  if (input_.cache == nullptr && skips(layer, "hook_resid_pre", "hook_resid_post")) {
+    return tap(layer, "hook_resid_post", given(layer, "hook_resid_post", residual.sizes()));
   }
-  attn_out = tap(layer, "hook_attn_out", attn_out);
+  const AttentionNeeds needs = attention_needs(layer);
+  const bool norm_first = config_.pre_norm && weights.ln1.present;
+  at::Tensor attn_input = residual;
+  if (norm_first) {
+    attn_input = needs.normalized || config_.residual_after_norm
+                     ? normed(name_of(layer, "ln1"), residual, weights.ln1)
+                     : at::Tensor();
+  }
+  const at::Tensor attn_out = attention_output(layer, residual, attn_input, needs);
 
   at::Tensor middle = residual;
   if (!config_.parallel_block) {
-    middle = (config_.residual_after_norm ? attn_input : residual) + attn_out;
-    if (!config_.pre_norm) middle = normed(name_of(layer, "ln1"), middle, weights.ln1);
+    if (attn_out.defined()) {
+      middle = (config_.residual_after_norm ? attn_input : residual) + attn_out;
+      if (!config_.pre_norm) middle = normed(name_of(layer, "ln1"), middle, weights.ln1);
+    }
     middle = tap(layer, "hook_resid_mid", middle);
   }
   const at::Tensor mlp_stream = tap(layer, "hook_mlp_in", middle);
-  at::Tensor mlp_input = mlp_stream;
-  if (config_.pre_norm && weights.ln2.present) {
-    mlp_input = normed(name_of(layer, "ln2"), mlp_stream, weights.ln2);
-  } else if (config_.parallel_block) {
-    mlp_input = mlp_stream.is_same(residual)
-                    ? attn_input
-                    : normed(name_of(layer, "ln1"), mlp_stream, weights.ln1);
+  const bool skips_mlp = skips(layer, "hook_mlp_in", "hook_mlp_out");
+  at::Tensor read;
+  if (!skips_mlp || config_.residual_after_norm) {
+    read = mlp_input(layer, mlp_stream, residual, attn_input);
   }
-  at::Tensor mlp_out = mlp(layer, mlp_input);
-  if (weights.ln2_post.present) {
-    mlp_out = normed(name_of(layer, "ln2_post"), mlp_out, weights.ln2_post);
+  at::Tensor mlp_out;
+  if (skips_mlp) {
+    mlp_out = given(layer, "hook_mlp_out", residual.sizes());
+  } else {
+    mlp_out = mlp(layer, read);
+    if (weights.ln2_post.present) {
+      mlp_out = normed(name_of(layer, "ln2_post"), mlp_out, weights.ln2_post);
+    }
   }
   mlp_out = tap(layer, "hook_mlp_out", mlp_out);
-  if (config_.residual_after_norm) middle = mlp_input;
+  if (config_.residual_after_norm) middle = read;
   at::Tensor after = config_.parallel_block ? residual + attn_out + mlp_out : middle + mlp_out;
   if (!config_.pre_norm) after = normed(name_of(layer, "ln2"), after, weights.ln2);
   return tap(layer, "hook_resid_post", after);
+}
+
+// What the MLP reads, or undefined where given values leave nothing that reads it. `attn_input` may
+// be undefined: then attention had no use for it.
+at::Tensor ForwardPass::mlp_input(int64_t layer, const at::Tensor& stream,
+                                  const at::Tensor& residual, const at::Tensor& attn_input) {
+  if (!reads_mlp_input(layer) && !config_.residual_after_norm) return {};
+  const BlockWeights& weights = weights_.blocks[layer];
+  if (config_.pre_norm && weights.ln2.present) {
+    return normed(name_of(layer, "ln2"), stream, weights.ln2);
+  }
+  if (!config_.parallel_block) return stream;
+  if (stream.is_same(residual) && attn_input.defined()) return attn_input;
+  return normed(name_of(layer, "ln1"), stream, weights.ln1);
 }
 
 // One of q, k, v: [B, T, heads, K]. `input_site` is hook_{q,k,v}_input: the residual stream as
@@ -231,12 +255,35 @@ std::pair<at::Tensor, at::Tensor> ForwardPass::rotated(int64_t layer, const at::
     const int64_t first = tables.cos.size(axis) - count;
     return RotaryTables{tables.cos.slice(axis, first), tables.sin.slice(axis, first)};
   };
-  return {tap(layer, "attn.hook_rot_q", rotate(q, last(*all, q.size(1)), rotary)),
-          tap(layer, "attn.hook_rot_k", rotate(k, last(*all, k.size(1)), rotary))};
+  at::Tensor turned_q;
+  if (q.defined()) {
+    turned_q = tap(layer, "attn.hook_rot_q", rotate(q, last(*all, q.size(1)), rotary));
+  }
+  return {turned_q, tap(layer, "attn.hook_rot_k", rotate(k, last(*all, k.size(1)), rotary))};
 }
 
-at::Tensor ForwardPass::attention(int64_t layer, const at::Tensor& residual,
-                                  const at::Tensor& normalized) {
+at::Tensor ForwardPass::attention_output(int64_t layer, const at::Tensor& residual,
+                                         const at::Tensor& normalized,
+                                         const AttentionNeeds& needs) {
+  at::Tensor out;
+  if (needs.output || needs.keys || needs.values) {
+    out = attention(layer, residual, normalized, needs);
+  }
+  if (!needs.output) {
+    out = given(layer, "hook_attn_out", residual.sizes());
+    if (!out.defined()) return out;  // hook_resid_mid is given.
+  } else if (const NormWeights& post = weights_.blocks[layer].ln1_post; post.present) {
+    out = normed(name_of(layer, "ln1_post"), out, post);
+  }
+  return tap(layer, "hook_attn_out", out);
+}
+
+// Queries [B, T, H, K], keys and values [B, T, G, K], before norm and rotation; undefined where
+// they are not needed.
+std::array<at::Tensor, 3> ForwardPass::queries_keys_values(int64_t layer,
+                                                           const at::Tensor& residual,
+                                                           const at::Tensor& normalized,
+                                                           const AttentionNeeds& needs) {
   const AttentionWeights& weights = weights_.blocks[layer].attn;
   const int64_t n_heads = config_.n_heads, n_kv_heads = config_.n_kv_heads;
   AttentionInput input{residual, normalized, {}};
@@ -245,60 +292,108 @@ at::Tensor ForwardPass::attention(int64_t layer, const at::Tensor& residual,
     input.per_head = tap(layer, "hook_attn_in", copies);
     input.is_changed = !input.per_head.is_same(copies);
   }
+  struct Part {
+    bool is_needed;
+    const char *input_site, *site;
+    const Matrix& matrix;
+    const at::Tensor& bias;
+    int64_t n_heads;
+  };
+  const std::array<Part, 3> parts = {
+      Part{needs.scores, "hook_q_input", "attn.hook_q", weights.W_Q, weights.b_Q, n_heads},
+      Part{needs.keys, "hook_k_input", "attn.hook_k", weights.W_K, weights.b_K, n_kv_heads},
+      Part{needs.values, "hook_v_input", "attn.hook_v", weights.W_V, weights.b_V, n_kv_heads}};
   // Where no hook looks at what one of them reads, they are made together.
+  bool together = !input.per_head.defined();
+  for (const Part& part : parts) {
+    together = together && part.is_needed && !wants(layer, part.input_site) &&
+               !made_without_input(layer, part.input_site, part.site);
+  }
   std::vector<at::Tensor> made;
-  if (!input.per_head.defined() && !wants(layer, "hook_q_input") && !wants(layer, "hook_k_input") &&
-      !wants(layer, "hook_v_input")) {
+  if (together) {
     made = apply_together(
         normalized,
         {{weights.W_Q, weights.b_Q}, {weights.W_K, weights.b_K}, {weights.W_V, weights.b_V}});
   }
-  const auto projected = [&](size_t which, const char* input_site, const Matrix& matrix,
-                             const at::Tensor& bias, int64_t heads) {
-    return made.empty() ? project(layer, input_site, input, matrix, bias, heads)
-                        : made[which].unflatten(-1, {heads, config_.d_head});
-  };
-  at::Tensor q =
-      tap(layer, "attn.hook_q", projected(0, "hook_q_input", weights.W_Q, weights.b_Q, n_heads));
-  at::Tensor k =
-      tap(layer, "attn.hook_k", projected(1, "hook_k_input", weights.W_K, weights.b_K, n_kv_heads));
-  at::Tensor v =
-      tap(layer, "attn.hook_v", projected(2, "hook_v_input", weights.W_V, weights.b_V, n_kv_heads));
-  if (config_.qk_norm != QkNorm::kNone) {
-    q = qk_norm(name_of(layer, "attn.q_norm"), q, weights.q_norm);
-    k = qk_norm(name_of(layer, "attn.k_norm"), k, weights.k_norm);
+  std::array<at::Tensor, 3> result;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Part& part = parts[i];
+    if (!part.is_needed) continue;
+    at::Tensor x;
+    if (together) {
+      x = made[i].unflatten(-1, {part.n_heads, config_.d_head});
+    } else if (made_without_input(layer, part.input_site, part.site)) {
+      x = given(layer, part.site, {n_rows_, n_new_, part.n_heads, config_.d_head});
+    } else {
+      x = project(layer, part.input_site, input, part.matrix, part.bias, part.n_heads);
+    }
+    result[i] = tap(layer, part.site, x);
   }
-  const bool rotary = config_.has_rotary(layer);
+  return result;
+}
+
+// What attention writes, before its post-norm; undefined unless needs.output. Keys and values may
+// be wanted for the cache alone.
+at::Tensor ForwardPass::attention(int64_t layer, const at::Tensor& residual,
+                                  const at::Tensor& normalized, const AttentionNeeds& needs) {
+  const AttentionWeights& weights = weights_.blocks[layer].attn;
+  auto [q, k, v] = queries_keys_values(layer, residual, normalized, needs);
+  if (config_.qk_norm != QkNorm::kNone) {
+    if (q.defined()) q = qk_norm(name_of(layer, "attn.q_norm"), q, weights.q_norm);
+    if (k.defined()) k = qk_norm(name_of(layer, "attn.k_norm"), k, weights.k_norm);
+  }
+  const bool rotary = config_.has_rotary(layer) && k.defined();
   // Frequencies that depend on the length turn all keys anew: the cache keeps them unturned.
   const bool turn_all = rotary && config_.rotary_of(layer).depends_on_length();
   if (rotary && !turn_all) std::tie(q, k) = rotated(layer, q, k);
   if (input_.cache != nullptr) std::tie(k, v) = input_.cache->append(layer, k, v);
-  if (turn_all) std::tie(q, k) = rotated(layer, q, k);
-  return output_projection(layer, tap(layer, "attn.hook_z", mixed_values(layer, q, k, v)));
+  if (turn_all && needs.scores) std::tie(q, k) = rotated(layer, q, k);
+  if (!needs.output) return {};
+  at::Tensor z;
+  if (needs.mixed) {
+    z = mixed_values(layer, q, k, v, needs.scores);
+  } else {
+    z = given(layer, "attn.hook_z", {n_rows_, n_new_, config_.n_heads, config_.d_head});
+  }
+  return output_projection(layer, z.defined() ? tap(layer, "attn.hook_z", z) : z);
 }
 
 at::Tensor ForwardPass::mixed_values(int64_t layer, const at::Tensor& q, const at::Tensor& k,
-                                     const at::Tensor& v) {
+                                     const at::Tensor& v, bool needs_scores) {
+  const std::vector<int64_t> map_shape = {n_rows_, config_.n_heads, n_new_, v.size(1)};
+  const char* const map_site = "attn.hook_pattern";
+  if (!needs_scores) {
+    at::Tensor pattern = given(layer, map_site, map_shape);
+    if (!pattern.defined()) {
+      pattern = attention_pattern(
+          tap(layer, "attn.hook_attn_scores", given(layer, "attn.hook_attn_scores", map_shape)));
+    }
+    return attention_mix(tap(layer, map_site, pattern), v);
+  }
   ScoreOptions options;
   options.scale = config_.attn_scale / (config_.scale_by_inverse_layer ? layer + 1.0 : 1.0);
   options.softcap = config_.attn_softcap;
   if (config_.position == PositionKind::kAlibi) options.slopes = alibi_slopes(config_.n_heads);
   const AttentionMask mask{first_position_, config_.window(layer), mask_, segments_};
-  if (!wants(layer, "attn.hook_attn_scores") && !wants(layer, "attn.hook_pattern")) {
+  if (!wants(layer, "attn.hook_attn_scores") && !wants(layer, map_site)) {
     return attention_values(q, k, v, options, mask);
   }
   const at::Tensor scores =
       tap(layer, "attn.hook_attn_scores", attention_scores(q, k, options, mask));
-  const at::Tensor pattern = tap(layer, "attn.hook_pattern", attention_pattern(scores));
+  const at::Tensor pattern = tap(layer, map_site, attention_pattern(scores));
   return attention_mix(pattern, v);
 }
 
 at::Tensor ForwardPass::output_projection(int64_t layer, const at::Tensor& z) {
   const AttentionWeights& weights = weights_.blocks[layer].attn;
   if (wants(layer, "attn.hook_result")) {
-    const at::Tensor per_head =
-        weights.W_O.dense(dtype_).unflatten(0, {config_.n_heads, config_.d_head});
-    const at::Tensor result = contraction("bthk,hkd->bthd", z, per_head);
+    at::Tensor result =
+        given(layer, "attn.hook_result", {n_rows_, n_new_, config_.n_heads, config_.d_model});
+    if (!result.defined()) {
+      const at::Tensor per_head =
+          weights.W_O.dense(dtype_).unflatten(0, {config_.n_heads, config_.d_head});
+      result = contraction("bthk,hkd->bthd", z, per_head);
+    }
     const at::Tensor out = widened(tap(layer, "attn.hook_result", result)).sum(2);
     return (weights.b_O.defined() ? out + weights.b_O : out).to(dtype_);
   }
@@ -307,17 +402,32 @@ at::Tensor ForwardPass::output_projection(int64_t layer, const at::Tensor& z) {
 
 at::Tensor ForwardPass::mlp(int64_t layer, const at::Tensor& normalized) {
   const MlpWeights& weights = weights_.blocks[layer].mlp;
-  if (!config_.gated_mlp) {
-    const at::Tensor pre = tap(layer, "mlp.hook_pre", weights.W_in.apply(normalized, weights.b_in));
-    const at::Tensor post = tap(layer, "mlp.hook_post", activate(pre, config_.activation));
-    return weights.W_out.apply(post, weights.b_out);
-  }
-  const std::vector<at::Tensor> made =
-      apply_together(normalized, {{weights.W_gate, weights.b_gate}, {weights.W_in, weights.b_in}});
-  const at::Tensor pre = tap(layer, "mlp.hook_pre", made[0]);
-  const at::Tensor linear = tap(layer, "mlp.hook_pre_linear", made[1]);
-  const at::Tensor post = tap(layer, "mlp.hook_post", gated(pre, linear, config_.activation));
+  const at::Tensor post = tap(layer, "mlp.hook_post", mlp_hidden(layer, normalized));
   return weights.W_out.apply(post, weights.b_out);
+}
+
+at::Tensor ForwardPass::mlp_hidden(int64_t layer, const at::Tensor& normalized) {
+  const MlpWeights& weights = weights_.blocks[layer].mlp;
+  const std::vector<int64_t> shape = {n_rows_, n_new_, weights.W_in.n_out()};
+  if (skips(layer, "hook_mlp_in", "mlp.hook_post")) return given(layer, "mlp.hook_post", shape);
+  at::Tensor pre = given(layer, "mlp.hook_pre", shape);
+  if (!config_.gated_mlp) {
+    if (!pre.defined()) pre = weights.W_in.apply(normalized, weights.b_in);
+    return activate(tap(layer, "mlp.hook_pre", pre), config_.activation);
+  }
+  at::Tensor linear = given(layer, "mlp.hook_pre_linear", shape);
+  if (!pre.defined() && !linear.defined()) {
+    std::vector<at::Tensor> made = apply_together(
+        normalized, {{weights.W_gate, weights.b_gate}, {weights.W_in, weights.b_in}});
+    pre = std::move(made[0]);
+    linear = std::move(made[1]);
+  } else if (!pre.defined()) {
+    pre = weights.W_gate.apply(normalized, weights.b_gate);
+  } else if (!linear.defined()) {
+    linear = weights.W_in.apply(normalized, weights.b_in);
+  }
+  pre = tap(layer, "mlp.hook_pre", pre);
+  return gated(pre, tap(layer, "mlp.hook_pre_linear", linear), config_.activation);
 }
 
 at::Tensor ForwardPass::unembed(const at::Tensor& residual, bool final_norm) {

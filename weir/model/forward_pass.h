@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string>
 
 #include "weir/model/transformer.h"
@@ -14,6 +15,8 @@ class ForwardPass {
  public:
   ForwardPass(const ModelConfig& config, const Weights& weights, at::ScalarType dtype,
               const ForwardInput& input);
+  /// Keeps a reference to `input`: a temporary would be gone.
+  ForwardPass(const ModelConfig&, const Weights&, at::ScalarType, ForwardInput&&) = delete;
 
   ForwardOutput run();
   /// Final norm, unembedding and soft cap of residual [..., D].
@@ -22,8 +25,28 @@ class ForwardPass {
  private:
   at::Tensor embed();
   at::Tensor block(int64_t layer, const at::Tensor& residual);
-  at::Tensor attention(int64_t layer, const at::Tensor& residual, const at::Tensor& normalized);
+  /// Which parts of a layer's attention have to be computed: all, unless values are given.
+  struct AttentionNeeds {
+    bool output = true;                               ///< What attention writes
+    bool mixed = true;                                ///< z
+    bool scores = true;                               ///< And so queries
+    bool keys = true, values = true;                  ///< A KV cache needs them whatever is given.
+    bool normalized = true;                           ///< ln1 of the stream
+  };
+  AttentionNeeds attention_needs(int64_t layer) const;
+  /// attention and its post-norm, or what is given in their place; undefined where hook_resid_mid is.
+  at::Tensor attention_output(int64_t layer, const at::Tensor& residual,
+                              const at::Tensor& normalized, const AttentionNeeds& needs);
+  at::Tensor attention(int64_t layer, const at::Tensor& residual, const at::Tensor& normalized,
+                       const AttentionNeeds& needs);
+  std::array<at::Tensor, 3> queries_keys_values(int64_t layer, const at::Tensor& residual,
+                                                const at::Tensor& normalized,
+                                                const AttentionNeeds& needs);
+  at::Tensor mlp_input(int64_t layer, const at::Tensor& stream, const at::Tensor& residual,
+                       const at::Tensor& attn_input);
   at::Tensor mlp(int64_t layer, const at::Tensor& normalized);
+  /// `normalized` is undefined where mlp.hook_post is given: then nothing reads it.
+  at::Tensor mlp_hidden(int64_t layer, const at::Tensor& normalized);
 
   /// What queries, keys and values are made from.
   struct AttentionInput {
@@ -38,7 +61,7 @@ class ForwardPass {
   std::pair<at::Tensor, at::Tensor> rotated(int64_t layer, const at::Tensor& q,
                                             const at::Tensor& k);
   at::Tensor mixed_values(int64_t layer, const at::Tensor& q, const at::Tensor& k,
-                          const at::Tensor& v);
+                          const at::Tensor& v, bool needs_scores);
   at::Tensor output_projection(int64_t layer, const at::Tensor& z);
 
   /// The norm `weights` of x; its two hook points are named prefix.hook_scale, .hook_normalized.
@@ -46,6 +69,13 @@ class ForwardPass {
   at::Tensor tap(const std::string& name, at::Tensor x) const;
   at::Tensor tap(int64_t layer, const char* site, at::Tensor x) const;
   bool wants(int64_t layer, const char* site) const;
+  /// True where the site's value is given and nothing is attached after `from` that leads to it.
+  bool skips(int64_t layer, const char* from, const char* site) const;
+  /// True where q, k or v is given and no hook looks at what it would be made from.
+  bool made_without_input(int64_t layer, const char* input_site, const char* site) const;
+  bool reads_mlp_input(int64_t layer) const;
+  /// The value given at a site of a layer as that shape, else undefined.
+  at::Tensor given(int64_t layer, const char* site, at::IntArrayRef shape) const;
   static std::string name_of(int64_t layer, const char* site);
 
   const ModelConfig& config_;
@@ -54,7 +84,8 @@ class ForwardPass {
   const ForwardInput& input_;
   const Hooks* hooks_;
   int64_t first_position_ = 0;  ///< Positions already in the cache.
-  int64_t n_new_ = 0;
+  int64_t n_rows_ = 0, n_new_ = 0;
+  at::TensorOptions options_;  ///< Type and device of the activations.
   at::Tensor mask_;      ///< bool [B, S] or undefined
   at::Tensor segments_;  ///< int64 [B, T] or undefined
   /// int64 [B, S] or [S]: position of each token among the real ones of its document

@@ -40,7 +40,8 @@ bool Transformer::can_extend_cache(int64_t cached, int64_t total) const {
 }
 
 at::Tensor Transformer::unembed(const at::Tensor& residual, bool final_norm) const {
-  return ForwardPass(config_, weights_, dtype_, {}).unembed(residual, final_norm);
+  const ForwardInput nothing;  // A ForwardPass refers to its input.
+  return ForwardPass(config_, weights_, dtype_, nothing).unembed(residual, final_norm);
 }
 
 }  // namespace weir
