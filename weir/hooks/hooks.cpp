@@ -135,7 +135,7 @@ bool Hooks::attached_between(std::string_view from, std::string_view to) const {
 
 bool Hooks::any() const {
   return gives() || std::any_of(points_.begin(), points_.end(),
-                     [](const auto& entry) { return !entry.second.empty(); });
+                                [](const auto& entry) { return !entry.second.empty(); });
 }
 
 int64_t Hooks::last_layer(int64_t n_layers) const {

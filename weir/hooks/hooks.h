@@ -23,9 +23,9 @@ struct HookContext {
 /// same shape. It must not write into its argument: caches may hold it.
 ///
 /// With gradients: what is computed from the argument by differentiable operations stays in the
-/// graph; `detach()` cuts it; a leaf of one's own (a mask, a steering vector, an SAE's weights) that
-/// enters the returned tensor gets its gradient. In run and generate whether a graph is recorded is
-/// the caller's grad mode. A backward of one's own inside the function is allowed.
+/// graph; `detach()` cuts it; a leaf of one's own (a mask, a steering vector, an SAE's weights)
+/// that enters the returned tensor gets its gradient. In run and generate whether a graph is
+/// recorded is the caller's grad mode. A backward of one's own inside the function is allowed.
 using HookFn = std::function<at::Tensor(const at::Tensor& activation, const HookContext& context)>;
 
 /// One named place and the functions attached to it, run in the order they were added.

@@ -68,8 +68,8 @@ void check_index(const std::vector<int64_t>& index, int64_t size, std::string_vi
 void check_list(const std::optional<std::vector<int64_t>>& list, std::string_view what,
                 const std::string& where) {
   if (!list) return;
-  require(!list->empty(), "intervention: \"{}\" of '{}' selects nothing; leave it out to select all",
-          what, where);
+  require(!list->empty(),
+          "intervention: \"{}\" of '{}' selects nothing; leave it out to select all", what, where);
   std::vector<int64_t> sorted = *list;
   std::sort(sorted.begin(), sorted.end());
   const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
@@ -110,8 +110,9 @@ void check(const Intervention& intervention) {
   const at::Tensor bad = must_be_finite ? at::isfinite(flat).logical_not() : at::isnan(flat);
   if (!bad.any().item<bool>()) return;
   const int64_t first = bad.to(at::kInt).argmax().item<int64_t>();
-  fail(ErrorCode::kInvalidArgument, "intervention: the value of '{}' is {} at element {} of shape {}",
-       where, flat[first].item<double>(), first, c10::str(value.sizes()));
+  fail(ErrorCode::kInvalidArgument,
+       "intervention: the value of '{}' is {} at element {} of shape {}", where,
+       flat[first].item<double>(), first, c10::str(value.sizes()));
 }
 
 // Rows of `directions` [n, d] made orthonormal.
@@ -191,9 +192,9 @@ std::vector<Selection> selections_of(const Intervention& intervention, const at:
   }
   if (intervention.positions) {
     require(axes.position >= 0, "intervention: '{}' has no position axis", context.name);
-    selections.push_back({axes.position, local_positions(*intervention.positions, prompt_length,
-                                                         context.first_position,
-                                                         activation.size(axes.position))});
+    selections.push_back(
+        {axes.position, local_positions(*intervention.positions, prompt_length,
+                                        context.first_position, activation.size(axes.position))});
   }
   if (intervention.heads) {
     require(axes.head >= 0, "intervention: '{}' has no head axis", context.name);
@@ -314,7 +315,9 @@ Intervention one_from_json(const json& object, const std::string& folder) {
     const bool known = key == "where" || key == "positions" || key == "heads" || key == "rows" ||
                        key == "components" || key == "op" || key == "value";
     require(known,
-            "intervention: unknown key '{}'; known: where, positions, heads, rows, components, op, value", key);
+            "intervention: unknown key '{}'; known: where, positions, heads, rows, components, op, "
+            "value",
+            key);
   }
   require(object.contains("where") && object.contains("value"),
           "intervention: \"where\" and \"value\" are required");
@@ -361,9 +364,9 @@ at::Tensor apply(const Intervention& intervention, const at::Tensor& activation,
     // It says what happens in the prompt alone.
     std::vector<int64_t> prompt(static_cast<size_t>(prompt_length));
     for (int64_t i = 0; i < prompt_length; ++i) prompt[i] = i;
-    selections.push_back({axes.position,
-                          local_positions(prompt, prompt_length, context.first_position,
-                                          activation.size(axes.position))});
+    selections.push_back(
+        {axes.position, local_positions(prompt, prompt_length, context.first_position,
+                                        activation.size(axes.position))});
   }
   for (const Selection& selection : selections) {
     if (selection.index.empty()) return activation;
@@ -375,8 +378,8 @@ at::Tensor apply(const Intervention& intervention, const at::Tensor& activation,
 }
 
 std::vector<std::string> never_reached(const std::vector<Intervention>& interventions,
-                                       const std::vector<std::string>& names,
-                                       int64_t prompt_length, int64_t n_positions) {
+                                       const std::vector<std::string>& names, int64_t prompt_length,
+                                       int64_t n_positions) {
   std::vector<std::string> lines;
   const auto look = [&](const Intervention& intervention, const auto& list, const char* what) {
     if (!list) return;

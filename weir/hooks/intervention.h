@@ -65,8 +65,8 @@ at::Tensor apply(const Intervention& intervention, const at::Tensor& activation,
 /// What of the selections a sequence of `n_positions` does not have, a line for each intervention:
 /// positions, or keys of maps, at or past its end. `names`: the model's hook names.
 std::vector<std::string> never_reached(const std::vector<Intervention>& interventions,
-                                       const std::vector<std::string>& names,
-                                       int64_t prompt_length, int64_t n_positions);
+                                       const std::vector<std::string>& names, int64_t prompt_length,
+                                       int64_t n_positions);
 
 /// From JSON (one object or a list); relative files are found beside `folder`.
 std::vector<Intervention> interventions_from_json(const nlohmann::json& json,

@@ -19,8 +19,8 @@ namespace weir {
 /// depend on the length (dynamic, longrope) and a step changes them, the sequence is run anew.
 class CachedRun {
  public:
-  /// `interventions` act on every forward; a negative position counts from the prompts' end. `hooks`
-  /// come after them.
+  /// `interventions` act on every forward; a negative position counts from the prompts' end.
+  /// `hooks` come after them.
   CachedRun(const Transformer& transformer, const Weights& weights, at::Device device,
             const std::vector<Intervention>& interventions, const TokenBatch& prompts,
             const std::vector<NamedHook>& hooks = {});

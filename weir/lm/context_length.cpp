@@ -17,9 +17,10 @@ int64_t rotary_context(const ModelConfig& config) {
 void warn_past_context(const ModelConfig& config, int64_t length) {
   const int64_t context = rotary_context(config);
   if (context == 0 || length <= context) return;
-  log::warn("{} tokens are more than the context of {} that the model was trained for; expect worse "
-            "output past it",
-            length, context);
+  log::warn(
+      "{} tokens are more than the context of {} that the model was trained for; expect worse "
+      "output past it",
+      length, context);
 }
 
 }  // namespace weir

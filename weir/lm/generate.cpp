@@ -11,8 +11,8 @@
 
 #include "weir/base/error.h"
 #include "weir/base/interrupt.h"
-#include "weir/base/memory.h"
 #include "weir/base/log.h"
+#include "weir/base/memory.h"
 #include "weir/lm/cached_run.h"
 #include "weir/lm/context_length.h"
 #include "weir/lm/generation_row.h"
@@ -60,10 +60,7 @@ class BatchGeneration {
   /// Rows count from `first_row` in the result of the whole call.
   BatchGeneration(const LanguageModel& lm, const std::vector<std::vector<int64_t>>& prompts,
                   int64_t first_row, const GenerateOptions& options, const RowLimits& limits)
-      : lm_(lm),
-        options_(options),
-        sampler_(options.sampling),
-        fixed_rows_(names_rows(options)) {
+      : lm_(lm), options_(options), sampler_(options.sampling), fixed_rows_(names_rows(options)) {
     const Tokenizer* tokenizer = lm.has_tokenizer() ? &lm.tokenizer() : nullptr;
     for (const auto& prompt : prompts) {
       for (int64_t i = 0; i < options.n_samples; ++i) {
@@ -116,9 +113,8 @@ class BatchGeneration {
   }
 
   void warn_of_unreached(int64_t prompt_length, int64_t n_positions) const {
-    for (const std::string& line :
-         never_reached(options_.interventions, lm_.transformer().hook_names(), prompt_length,
-                       n_positions)) {
+    for (const std::string& line : never_reached(
+             options_.interventions, lm_.transformer().hook_names(), prompt_length, n_positions)) {
       log::warn("{}: it was never reached", line);
     }
   }
@@ -209,7 +205,8 @@ GenerateResult generate(const LanguageModel& lm, const std::vector<std::vector<i
   // Frequencies that depend on the length would depend on the longest row of the batch.
   if (unequal && rotary_depends_on_length(lm.config())) {
     require(!names_rows(options),
-            "generate: with {} rotary scaling, hooks and interventions on rows need prompts of equal length",
+            "generate: with {} rotary scaling, hooks and interventions on rows need prompts of "
+            "equal length",
             lm.config().rotary.scaling);
     int64_t longest = 0;
     for (const auto& prompt : prompts) {

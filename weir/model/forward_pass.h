@@ -27,14 +27,15 @@ class ForwardPass {
   at::Tensor block(int64_t layer, const at::Tensor& residual);
   /// Which parts of a layer's attention have to be computed: all, unless values are given.
   struct AttentionNeeds {
-    bool output = true;                               ///< What attention writes
-    bool mixed = true;                                ///< z
-    bool scores = true;                               ///< And so queries
-    bool keys = true, values = true;                  ///< A KV cache needs them whatever is given.
-    bool normalized = true;                           ///< ln1 of the stream
+    bool output = true;               ///< What attention writes
+    bool mixed = true;                ///< z
+    bool scores = true;               ///< And so queries
+    bool keys = true, values = true;  ///< A KV cache needs them whatever is given.
+    bool normalized = true;           ///< ln1 of the stream
   };
   AttentionNeeds attention_needs(int64_t layer) const;
-  /// attention and its post-norm, or what is given in their place; undefined where hook_resid_mid is.
+  /// attention and its post-norm, or what is given in their place; undefined where hook_resid_mid
+  /// is.
   at::Tensor attention_output(int64_t layer, const at::Tensor& residual,
                               const at::Tensor& normalized, const AttentionNeeds& needs);
   at::Tensor attention(int64_t layer, const at::Tensor& residual, const at::Tensor& normalized,
@@ -86,8 +87,8 @@ class ForwardPass {
   int64_t first_position_ = 0;  ///< Positions already in the cache.
   int64_t n_rows_ = 0, n_new_ = 0;
   at::TensorOptions options_;  ///< Type and device of the activations.
-  at::Tensor mask_;      ///< bool [B, S] or undefined
-  at::Tensor segments_;  ///< int64 [B, T] or undefined
+  at::Tensor mask_;            ///< bool [B, S] or undefined
+  at::Tensor segments_;        ///< int64 [B, T] or undefined
   /// int64 [B, S] or [S]: position of each token among the real ones of its document
   at::Tensor key_positions_;
   std::vector<std::pair<const RotaryConfig*, RotaryTables>> tables_;

@@ -5,11 +5,17 @@ namespace weir {
 namespace {
 
 // The sites that lead to scores and to nothing else.
-constexpr const char* kBeforeScores[] = {
-    "hook_attn_in",    "hook_q_input",           "attn.hook_q",
-    "hook_k_input",    "attn.hook_k",            "attn.q_norm.hook_scale",
-    "attn.hook_rot_q", "attn.q_norm.hook_normalized", "attn.k_norm.hook_scale",
-    "attn.hook_rot_k", "attn.k_norm.hook_normalized"};
+constexpr const char* kBeforeScores[] = {"hook_attn_in",
+                                         "hook_q_input",
+                                         "attn.hook_q",
+                                         "hook_k_input",
+                                         "attn.hook_k",
+                                         "attn.q_norm.hook_scale",
+                                         "attn.hook_rot_q",
+                                         "attn.q_norm.hook_normalized",
+                                         "attn.k_norm.hook_scale",
+                                         "attn.hook_rot_k",
+                                         "attn.k_norm.hook_normalized"};
 
 }  // namespace
 
@@ -39,9 +45,7 @@ ForwardPass::AttentionNeeds ForwardPass::attention_needs(int64_t layer) const {
   const auto is_given = [&](const char* site) {
     return hooks_->given(name_of(layer, site)).defined();
   };
-  const auto is_attached = [&](const char* site) {
-    return hooks_->attached(name_of(layer, site));
-  };
+  const auto is_attached = [&](const char* site) { return hooks_->attached(name_of(layer, site)); };
   needs.output = !is_skipped("hook_attn_out") && !is_skipped("hook_resid_mid");
   needs.mixed = needs.output && !is_skipped("attn.hook_z") && !is_skipped("attn.hook_result");
   bool maps_given = is_given("attn.hook_attn_scores") ||
