@@ -179,7 +179,9 @@ at::Tensor LanguageModel::token_log_probs(const TokenBatch& batch,
 bool LanguageModel::changes_output(const std::vector<Intervention>& interventions) const {
   if (interventions.empty()) return false;
   Hooks hooks = make_hooks();
-  const auto guards = attach(hooks, interventions, 1);
+  for (const Intervention& intervention : interventions) {
+    hooks.add(intervention.where, [](const at::Tensor& x, const HookContext&) { return x; });
+  }
   return hooks.last_layer(config().n_layers) == config().n_layers;
 }
 
