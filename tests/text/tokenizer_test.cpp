@@ -31,7 +31,8 @@ TEST(Tokenizer, DisplayShowsTextAndIncompleteBytes) {
   EXPECT_EQ(smollm2().display(*smollm2().id_of("âĢ")), "<0xE2><0x80>");
   EXPECT_EQ(smollm2().display(*smollm2().id_of("âĢĻ")), "\u2019");
   EXPECT_EQ(smollm2().display(1), "<|im_start|>");
-  EXPECT_EQ(error_of([] { smollm2().display(49152); }), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(smollm2().display(49152), "<49152>");
+  EXPECT_EQ(error_of([] { smollm2().display(-1); }), ErrorCode::kInvalidArgument);
 }
 
 TEST(Tokenizer, TextThatIsNoUtf8IsAnInvalidArgument) {

@@ -1,104 +1,30 @@
 #include "weir/tensor/vocab_stats.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <map>
 #include <optional>
 #include <vector>
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 
 #include "weir/base/error.h"
 #include "weir/base/progress.h"
 #include "weir/tensor/kernels/kernels.h"
+#include "weir/tensor/vocab_tiles.h"
 
 namespace weir {
 namespace {
 
-constexpr int64_t kTileLogits = 4 << 20;  // 16 MB of float32
-constexpr int64_t kWidestTile = 2048;
-constexpr int64_t kRowsAtOnce = 2048;      // Rows of one GEMM.
+using vocab::each_row;
+using vocab::kFewRows;
+using vocab::kRowsAtOnce;
+using vocab::RunningSums;
+using vocab::Tiles;
+
 constexpr int64_t kRowsOfAPass = 1 << 14;  // Rows for which a converted tile of W_U is used.
-constexpr int64_t kFewRows = 32;           // Up to here Matrix::apply needs no converted tile.
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
-
-/// What is known of one row's distribution after some tiles (online softmax).
-struct RunningSums {
-  float max = kMinusInfinity;
-  double sum = 0;       ///< of exp(z - max)
-  double weighted = 0;  ///< of exp(z - max) (z - max): small terms, so that entropy is exact
-
-  double logsumexp() const { return max + std::log(sum); }
-  double entropy() const { return std::log(sum) - weighted / sum; }
-
-  /// Takes in a tile whose largest logit is `tile_max`; returns the factor by which sums over
-  /// exp(z - max) of the earlier tiles shrink. `exponentials`, unless null, receives exp(z - max).
-  double add(const float* z, int64_t n, float tile_max, float* exponentials) {
-    double kept = 1;
-    if (tile_max > max) {
-      const double shift = static_cast<double>(max) - tile_max;
-      kept = std::exp(shift);
-      weighted = sum > 0 ? kept * (weighted + shift * sum) : 0;
-      sum *= kept;
-      max = tile_max;
-    }
-    const kernels::ExponentialSums more = kernels::best().exponential_sums(z, n, max, exponentials);
-    sum += more.sum;
-    weighted += more.weighted;
-    return kept;
-  }
-};
-
-/// The tiles of W_U, each multiplied by blocks of rows.
-class Tiles {
- public:
-  Tiles(const Matrix& W_U, const at::Tensor& b_U, float softcap)
-      : W_U_(W_U), bias_(b_U.defined() ? b_U.data_ptr<float>() : nullptr), softcap_(softcap) {}
-
-  void set(int64_t first, int64_t count, bool for_many_rows) {
-    first_ = first;
-    part_ = W_U_.slice_out(first, count);
-    dense_ = for_many_rows ? part_.dense(at::kFloat) : at::Tensor();
-  }
-  int64_t first() const { return first_; }
-  int64_t width() const { return part_.n_out(); }
-
-  /// Raw products of rows x with the tile, in `out` [rows, width]. Products are made where W_U is,
-  /// everything after them on the CPU.
-  void multiply(const at::Tensor& x, at::Tensor out) const {
-    if (!dense_.defined()) {
-      out.copy_(part_.apply(x));
-    } else if (dense_.device().is_cpu()) {
-      at::mm_out(out, x, dense_);
-    } else {
-      out.copy_(at::mm(x, dense_));
-    }
-  }
-  /// Bias and soft cap of one row's products; returns the largest logit.
-  float finish(float* z) const {
-    return kernels::best().finish_logits(z, width(), bias_ == nullptr ? nullptr : bias_ + first_,
-                                         softcap_);
-  }
-
- private:
-  const Matrix& W_U_;
-  const float* bias_;
-  float softcap_;
-  int64_t first_ = 0;
-  Matrix part_;
-  at::Tensor dense_;
-};
-
-/// Row by row, on all threads.
-template <typename Function>
-void each_row(int64_t n, const Function& function) {
-  at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) function(i);
-  });
-}
 
 /// The distributions that others are compared with.
 class References {
@@ -189,7 +115,7 @@ class Pass {
        const at::Tensor& b_U, const VocabStatsOptions& options)
       : options_(options),
         x_(all_x.slice(0, first_row, first_row + n_rows)),
-        tiles_(W_U, b_U, static_cast<float>(options.softcap)),
+        tiles_(W_U, b_U, options.softcap, at::kFloat),
         n_vocabulary_(W_U.n_out()),
         sums_(n_rows) {
     const auto mine = [&](const at::Tensor& all) {
@@ -212,7 +138,7 @@ class Pass {
   VocabStats run(Progress& progress) {
     const int64_t block = std::min(x_.size(0), kRowsAtOnce);
     const int64_t rows = std::max<int64_t>({block, references_ ? references_->size() : 0, 1});
-    const int64_t width = std::clamp<int64_t>(kTileLogits / rows, 64, kWidestTile);
+    const int64_t width = vocab::tile_width(rows);
     logits_ = at::empty({block * width}, at::kFloat);
     for (int64_t first = 0; first < n_vocabulary_; first += width) {
       tiles_.set(first, std::min(width, n_vocabulary_ - first), x_.size(0) > kFewRows);
@@ -236,7 +162,7 @@ class Pass {
   void add_row(int64_t i, float* z) {
     const int64_t width = tiles_.width();
     const float max = tiles_.finish(z);
-    sums_[i].add(z, width, max, nullptr);
+    sums_[i].add<float>(z, width, max, nullptr);
     if (references_) differences_[i] = references_->difference(i, differences_[i], z);
     if (targets_) targets_->rank[i] += kernels::best().count_greater(z, width, targets_->above[i]);
     if (options_.top_k > 0) {

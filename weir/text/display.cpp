@@ -19,9 +19,9 @@ size_t whole_character(std::string_view text) {
 }  // namespace
 
 std::string Tokenizer::display(int64_t id) const {
-  require(id >= 0 && id < vocab_size(), "token id {}: the vocabulary has the ids 0 to {}", id,
-          vocab_size() - 1);
+  require(id >= 0, "token id {}: expected 0 or more", id);
   const text::VocabularyTable& vocabulary = state_->vocabulary;
+  if (id >= vocab_size() || !vocabulary.is_token(id)) return fmt::format("<{}>", id);
   if (vocabulary.is_added(id)) return std::string(vocabulary.token(id));
   const std::string bytes = text::bytes_of_token(vocabulary, id);
   std::string shown;

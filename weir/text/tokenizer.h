@@ -72,7 +72,8 @@ class Tokenizer {
   std::string token(int64_t id) const;
   std::optional<int64_t> id_of(std::string_view token) const;
   /// What the token means to a reader: the text it decodes to alone; incomplete UTF-8 is shown
-  /// as "<0xE2>".
+  /// as "<0xE2>". Ids without a token (models often have more rows than the vocabulary, and
+  /// vocabularies have gaps) are shown as "<50300>".
   std::string display(int64_t id) const;
   const SpecialIds& special() const;
   bool is_special(int64_t id) const;

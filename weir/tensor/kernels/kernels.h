@@ -54,6 +54,16 @@ struct ExponentialSums {
   float weighted = 0;  ///< of exp(z - max) (z - max)
 };
 
+/// The gradient of a row's scores with respect to its logits (weir/tensor/vocab_loss.h).
+struct ScoreGradient {
+  float logsumexp = 0;
+  float constant = 0;              ///< Of the factor of the probability ...
+  float slope = 0;                 ///< ... constant - slope z.
+  float target = 0;                ///< Factor of the target weights.
+  const float* weights = nullptr;  ///< [n] target weights; null: none.
+  float softcap = 0;               ///< What z was capped with; 0: nothing.
+};
+
 /// The k largest values of a row so far, largest first; equal ones in order of arrival.
 struct TopCandidates {
   float* values = nullptr;  ///< [k], -inf where empty
@@ -126,6 +136,8 @@ struct KernelTable {
   ExponentialSums (*exponential_sums)(const float* z, int64_t n, float max, float* exponentials);
   /// sum of e (a - b).
   float (*weighted_difference)(const float* e, const float* a, const float* b, int64_t n);
+  /// z = (exp(z - logsumexp) (constant - slope z) + target weights) (1 - (z / softcap)^2).
+  void (*score_gradient)(float* z, int64_t n, const ScoreGradient& of);
   int64_t (*count_greater)(const float* z, int64_t n, float threshold);
   /// Offers z[i] as token first_id + i.
   void (*offer_top)(const float* z, int64_t n, int64_t first_id, const TopCandidates& top);

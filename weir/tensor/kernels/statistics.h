@@ -54,6 +54,21 @@ struct Statistics {
     return V::sum(sum);
   }
 
+  static void score_gradient(float* z, int64_t n, const ScoreGradient& of) {
+    const F shift = V::set(of.logsumexp), constant = V::set(of.constant);
+    const F slope = V::set(-of.slope), target = V::set(of.target), one = V::set(1);
+    const F down = V::set(of.softcap == 0 ? 0 : 1 / of.softcap), none = V::zero();
+    for_vectors<V>(z, n, [&](int64_t i, F a, int count) {
+      F g = V::mul(exponential<V>(V::sub(a, shift)), V::fma(slope, a, constant));
+      if (of.weights != nullptr) g = V::fma(target, load_some<V>(of.weights + i, count), g);
+      if (of.softcap != 0) {
+        const F t = V::mul(a, down);
+        g = V::mul(g, V::fma(V::sub(none, t), t, one));
+      }
+      store_some<V>(z + i, g, count);
+    });
+  }
+
   static uint32_t greater_bits(F a, F threshold, int count) {
     return V::greater_bits(a, threshold) & ((1U << count) - 1);
   }

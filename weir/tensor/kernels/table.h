@@ -27,6 +27,7 @@ KernelTable make_table(Isa isa) {
   table.finish_logits = Statistics<V>::finish_logits;
   table.exponential_sums = Statistics<V>::exponential_sums;
   table.weighted_difference = Statistics<V>::weighted_difference;
+  table.score_gradient = Statistics<V>::score_gradient;
   table.count_greater = Statistics<V>::count_greater;
   table.offer_top = Statistics<V>::offer_top;
   table.attention_weights = Rows<V>::attention_weights;
