@@ -91,4 +91,49 @@ Result bench_hooks(const Options& options) {
   return result;
 }
 
+// What is frozen is not computed: a forward whose attention outputs are all given, as path
+// patching gives them, in turn with a plain one.
+Result bench_given(const Options& options) {
+  const at::NoGradGuard no_grad;
+  const Transformer transformer = random_gpt2_small();
+  CacheOptions kept;
+  kept.names = {"blocks.*.hook_attn_out"};
+  ForwardInput input;
+  input.tokens = random_gpt2_tokens();
+  Hooks keeping(transformer.hook_names()), giving(transformer.hook_names());
+  ActivationCache cache(kept);
+  cache.attach(keeping);
+  input.hooks = &keeping;
+  const at::Tensor expected = transformer.forward(input).logits;
+  for (const std::string& name : cache.names()) giving.give(name, cache[name]);
+  Result result = gpt2_result("given", "attention outputs given; \"extra\": plain");
+  at::Tensor logits;
+  std::vector<double> plain;
+  for (int64_t run = 0; run <= options.runs; ++run) {
+    input.hooks = nullptr;
+    const double without = seconds_of([&] { transformer.forward(input); });
+    input.hooks = &giving;
+    const double with = seconds_of([&] { logits = transformer.forward(input).logits; });
+    if (run > 0) {
+      plain.push_back(without);
+      result.seconds.push_back(with);
+    }
+  }
+  // Without W_Q, W_K, W_V, W_O and the mixing.
+  const ModelConfig& config = transformer.config();
+  const double n_tokens = static_cast<double>(input.tokens.numel());
+  const double keys = (static_cast<double>(input.tokens.size(1)) + 1) / 2;
+  const double width = static_cast<double>(config.d_model);
+  const double attention =
+      static_cast<double>(config.n_layers) * n_tokens * (8 * width * width + 4 * keys * width);
+  result.extra = {{"seconds_plain", median(plain)},
+                  {"share_of_plain", result.median() / median(plain)},
+                  {"share_of_flops", (result.flops - attention) / result.flops}};
+  result.flops -= attention;
+  result.peak_rss = peak_rss();
+  result.check =
+      checked("logits with attention given", (logits - expected).abs().max().item<double>(), 1e-4);
+  return result;
+}
+
 }  // namespace weir::bench

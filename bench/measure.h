@@ -28,11 +28,13 @@ Result bench_gemm(const Options& options);
 Result bench_forward(const Options& options);
 Result bench_forward_cache(const Options& options);
 Result bench_hooks(const Options& options);
+Result bench_given(const Options& options);
 Result bench_lens(const Options& options);
 Result bench_decode_1(const Options& options);
 Result bench_decode_busy(const Options& options);
 Result bench_decode_8(const Options& options);
 Result bench_prefill(const Options& options);
 Result bench_train_step(const Options& options);
+Result bench_vocab_loss(const Options& options);
 
 }  // namespace weir::bench

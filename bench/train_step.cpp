@@ -3,6 +3,7 @@
 
 #include "bench/gpt2_shape.h"
 #include "bench/measure.h"
+#include "weir/lm/unembedding.h"
 
 namespace weir::bench {
 namespace {
@@ -34,8 +35,13 @@ at::Tensor loss_of(const Transformer& transformer, const Weights& weights,
                    const at::Tensor& tokens) {
   ForwardInput input;
   input.tokens = tokens.slice(1, 0, kPositions);
-  const at::Tensor logits = transformer.forward(weights, input).logits;
-  return at::cross_entropy_loss(logits.flatten(0, 1), tokens.slice(1, 1).flatten());
+  input.logits = LogitsAt::kNone;
+  const at::Tensor residual = transformer.forward(weights, input).residual;
+  const at::Tensor x = final_normed(transformer.config(), weights, residual);
+  VocabScoreOptions options;
+  options.targets = tokens.slice(1, 1).flatten();
+  return -unembedding_scores(transformer.config(), weights, x.flatten(0, 1), options)
+              .log_prob.mean();
 }
 
 // Against the change of the loss along the gradient, in float64.

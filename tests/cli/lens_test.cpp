@@ -72,4 +72,20 @@ TEST_F(Cli, LensReadsAFileAsItReadsAnArgument) {
   EXPECT_EQ(lens("--text-file " + file), lens("'Once upon a time'"));
 }
 
+// A model may have more rows than its vocabulary has tokens.
+TEST_F(Cli, LensAndGenerateShowIdsThatHaveNoToken) {
+  const std::string model = std::string(WEIR_GOLDEN_DIR) + "/padded_vocab/model";
+  const auto run = run_weir("lens " + model + " hello --top-k 48 --json --html " +
+                            path("lens.html") + " --csv " + path("csv"));
+  ASSERT_EQ(run.status, 0) << run.error;
+  const auto ids = run.json().at("result").at("output_top_ids").back();
+  EXPECT_EQ(ids.size(), 48u);
+  EXPECT_NE(run.out.find("<38>"), std::string::npos);
+  EXPECT_NE(file_text(path("lens.html")).find("&lt;38&gt;"), std::string::npos);
+  EXPECT_EQ(run_weir("lens " + model + " hello --top-k 1").status, 0);
+  const auto told = run_weir("generate " + model + " hello --greedy --max-new 8 --json --html " +
+                             path("told.html") + " --csv " + path("told"));
+  EXPECT_EQ(told.status, 0) << told.error;
+}
+
 }  // namespace

@@ -17,4 +17,10 @@ VocabStats unembedding_stats(const ModelConfig& config, const Weights& weights, 
   return vocab_stats(x.to(at::kFloat), weights.W_U, weights.b_U, options);
 }
 
+VocabScores unembedding_scores(const ModelConfig& config, const Weights& weights,
+                               const at::Tensor& x, VocabScoreOptions options) {
+  options.softcap = config.logit_softcap;
+  return vocab_scores(x, weights.W_U, weights.b_U, options);
+}
+
 }  // namespace weir

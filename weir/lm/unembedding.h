@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "weir/model/transformer.h"
+#include "weir/tensor/vocab_loss.h"
 #include "weir/tensor/vocab_stats.h"
 
 namespace weir {
@@ -15,5 +16,8 @@ at::Tensor final_normed(const ModelConfig& config, const Weights& weights,
 /// [N, V]. The cap is the model's; VocabStatsOptions::softcap is set here.
 VocabStats unembedding_stats(const ModelConfig& config, const Weights& weights, const at::Tensor& x,
                              VocabStatsOptions options);
+/// Their scores with gradients; VocabScoreOptions::softcap is set here.
+VocabScores unembedding_scores(const ModelConfig& config, const Weights& weights,
+                               const at::Tensor& x, VocabScoreOptions options);
 
 }  // namespace weir
