@@ -9,7 +9,7 @@ base="${BASE:-}"
 for name in origin/main main; do
   [[ -n $base ]] || base=$(git merge-base HEAD "$name" 2> /dev/null) || base=""
 done
-if [[ -z $base || $(git rev-parse "$base") == $(git rev-parse HEAD) ]]; then
+if [[ -z $base ]] || git diff --quiet "$base" HEAD; then
   echo "fuzz: nothing to compare with; every target for 5 s"
   exec make --no-print-directory fuzz SECONDS_EACH=5
 fi
