@@ -10,7 +10,7 @@ TEST_F(Cli, LensWritesAReportInEveryForm) {
   ASSERT_EQ(run.status, 0) << run.error;
   const auto json = run.json();
   const auto& result = json.at("result");
-  EXPECT_EQ(json.at("schema"), "weir.report/1");
+  EXPECT_EQ(json.at("schema"), "weir.report/2");
   EXPECT_EQ(result.at("entropy").size(), result.at("points").size());
   EXPECT_EQ(result["entropy"][0].size(), result.at("tokens").size());
   // The last point is the model's own distribution.

@@ -9,6 +9,7 @@
 #include "sample_reports.h"
 #include "tests/io/temporary_folder.h"
 #include "weir/base/error.h"
+#include "weir/io/sha256.h"
 #include "weir/report/report.h"
 
 namespace weir {
@@ -75,7 +76,7 @@ TEST_F(ReportCsv, NamesBlocksWithoutTitleByTheirKind) {
   write(testing::empty_blocks_sample());
   const auto names = files();
   EXPECT_EQ(names[1], "02-heat_map.csv");
-  EXPECT_EQ(names.size(), 10U);
+  EXPECT_EQ(names.size(), 13U);
 }
 
 TEST_F(ReportCsv, WritesMapsInLongFormWithExactValues) {
@@ -118,11 +119,70 @@ TEST_F(ReportCsv, KeepsEveryByteOfHostileText) {
   EXPECT_EQ(table[1], (std::vector<std::string>{text, "nan", "1"}));
   EXPECT_EQ(rows("02-1.csv")[1][5], text);
   EXPECT_EQ(rows("02-1.csv")[4][4], "inf");
-  EXPECT_EQ(rows("05-4.csv")[1], (std::vector<std::string>{"0", "1", text, text}));
+  EXPECT_EQ(rows("05-4.csv")[1], (std::vector<std::string>{"0", "1", text, text, "", ""}));
   EXPECT_EQ(rows("06-5.csv")[2], (std::vector<std::string>{"1", text, "nan", text}));
   EXPECT_EQ(rows("07-6.csv")[4], (std::vector<std::string>{text, "1", "0", text, text, "0.5"}));
   EXPECT_EQ(rows("08-7.csv")[1], std::vector<std::string>{text});
+  EXPECT_EQ(rows("09-8.csv")[1][2], text);
+  EXPECT_EQ(rows("10-9.csv")[1],
+            (std::vector<std::string>{"image/png", "", text, std::to_string(text.size()),
+                                      io::sha256_hex(text)}));
+  EXPECT_EQ(rows("12-11.csv")[1], (std::vector<std::string>{"1", "text", text}));
   EXPECT_EQ(rows("provenance.csv")[1], (std::vector<std::string>{"title", text}));
+}
+
+TEST_F(ReportCsv, WritesGraphsAsNodesAndEdges) {
+  Report report;
+  GraphBlock graph;
+  graph.nodes = {{"a", -1, 2, 0.5}, {"b", 3, 4, NAN, "b.html"}};
+  graph.edges = {{1, 0, -0.25}};
+  report.blocks = {graph};
+  write(report);
+  const Rows table = rows("01-graph.csv");
+  ASSERT_EQ(table.size(), 4U);
+  EXPECT_EQ(table[1],
+            (std::vector<std::string>{"node", "0", "a", "-1", "2", "0.5", "", "", "", ""}));
+  EXPECT_EQ(table[2],
+            (std::vector<std::string>{"node", "1", "b", "3", "4", "nan", "", "", "", "b.html"}));
+  EXPECT_EQ(table[3],
+            (std::vector<std::string>{"edge", "0", "", "", "", "", "1", "0", "-0.25", ""}));
+}
+
+TEST_F(ReportCsv, WritesBandsBesideTheirCurve) {
+  Report report;
+  CurvesBlock curves{"", "step", "loss", {1, 2}, {{"a", {3, 4}}, {"b", {5, 6}}}, false};
+  curves.series[0].lower = {2, NAN};
+  curves.series[0].upper = {3.5, NAN};
+  report.blocks = {curves};
+  write(report);
+  EXPECT_EQ(rows("01-curves.csv"), (Rows{{"step", "a", "a lower", "a upper", "b"},
+                                         {"1", "3", "2", "3.5", "5"},
+                                         {"2", "4", "nan", "nan", "6"}}));
+}
+
+TEST_F(ReportCsv, WritesTheBlocksOfAGroupUnderItsNumber) {
+  Report report;
+  report.blocks = {
+      TextBlock{"First", ""},
+      GroupBlock{"All prompts", {TextBlock{"One", "1"}, GroupBlock{"", {TextBlock{}}}}}};
+  write(report);
+  EXPECT_EQ(files(),
+            (std::vector<std::string>{"01-first.csv", "02-01-one.csv", "02-02-01-text.csv",
+                                      "02-02-group.csv", "02-all-prompts.csv", "provenance.csv"}));
+  EXPECT_EQ(rows("02-all-prompts.csv"),
+            (Rows{{"block", "type", "title"}, {"1", "text", "One"}, {"2", "group", ""}}));
+}
+
+TEST_F(ReportCsv, HasTheExtraPairsOfTheProvenance) {
+  Report report;
+  report.provenance.model = "m";
+  report.provenance.extra = {{"data set", "a, b"}, {"recipe", "r"}};
+  write(report);
+  EXPECT_EQ(rows("provenance.csv"), (Rows{{"field", "value"},
+                                          {"title", ""},
+                                          {"model", "m"},
+                                          {"data set", "a, b"},
+                                          {"recipe", "r"}}));
 }
 
 TEST_F(ReportCsv, LeavesNothingWhenItCannotBeWrittenToTheEnd) {

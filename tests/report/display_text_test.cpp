@@ -34,6 +34,37 @@ TEST(Visible, KeepsJoinersInsideAndShowsThemAtTheEnds) {
   EXPECT_EQ(visible("a\u200c"), "a<U+200C>");
 }
 
+TEST(Visible, ShowsWhatWouldLookLikeNothingOrLikeABlank) {
+  // Alone, at an end and inside of a word: every kind of space but the plain one, zero-width and
+  // direction marks, fillers, selectors, tags.
+  for (const auto& [text, name] : std::vector<std::pair<std::string, std::string>>{
+           {"\u00a0", "<U+00A0>"},     {"\u1680", "<U+1680>"}, {"\u2003", "<U+2003>"},
+           {"\u2009", "<U+2009>"},     {"\u202f", "<U+202F>"}, {"\u205f", "<U+205F>"},
+           {"\u3000", "<U+3000>"},     {"\u200b", "<U+200B>"}, {"\u2060", "<U+2060>"},
+           {"\ufeff", "<U+FEFF>"},     {"\u200e", "<U+200E>"}, {"\u200f", "<U+200F>"},
+           {"\u061c", "<U+061C>"},     {"\u2066", "<U+2066>"}, {"\u2069", "<U+2069>"},
+           {"\u00ad", "<U+00AD>"},     {"\u034f", "<U+034F>"}, {"\u115f", "<U+115F>"},
+           {"\u3164", "<U+3164>"},     {"\uffa0", "<U+FFA0>"}, {"\u2800", "<U+2800>"},
+           {"\u180e", "<U+180E>"},     {"\u180b", "<U+180B>"}, {"\u17b4", "<U+17B4>"},
+           {"\ufe00", "<U+FE00>"},     {"\ufe0f", "<U+FE0F>"}, {"\u200c", "<U+200C>"},
+           {"\u200d", "<U+200D>"},     {"\u2028", "<U+2028>"}, {"\U000e0041", "<U+E0041>"},
+           {"\U0001d173", "<U+1D173>"}}) {
+    EXPECT_EQ(visible(text), name);
+    EXPECT_EQ(visible(text, Spaces::kMarked), name);
+    EXPECT_EQ(visible("a" + text), "a" + name);
+    EXPECT_EQ(visible("a" + text + "b"), "a" + name + "b");
+    EXPECT_EQ(visible(text + "b"), name + "b");
+  }
+}
+
+TEST(Visible, KeepsEmojiAndKeycapsWhole) {
+  // Family, heart on fire, the key 1; the selectors themselves are dropped.
+  EXPECT_EQ(visible("\U0001f468\u200d\U0001f469"), "\U0001f468\u200d\U0001f469");
+  EXPECT_EQ(visible("\u2764\ufe0f\u200d\U0001f525"), "\u2764\u200d\U0001f525");
+  EXPECT_EQ(visible("1\ufe0f\u20e3"), "1\u20e3");
+  EXPECT_EQ(visible("1\ufe0f"), "1<U+FE0F>");
+}
+
 TEST(Visible, GivesALoneCombiningMarkSomethingToSitOn) {
   EXPECT_EQ(visible("\u0301x"), "\u25cc\u0301x");
   EXPECT_EQ(visible("e\u0301"), "e\u0301");

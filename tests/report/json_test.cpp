@@ -17,7 +17,7 @@ json parsed(const Report& report) { return io::parse_json(render_json(report), "
 
 TEST(ReportJson, NamesItsSchemaAndProvenance) {
   const json document = parsed(testing::lens_sample());
-  EXPECT_EQ(document["schema"], "weir.report/1");
+  EXPECT_EQ(document["schema"], "weir.report/2");
   EXPECT_EQ(document["title"], "Logit lens: The capital of France is");
   EXPECT_EQ(document["provenance"]["model"], "smollm2-135m");
   EXPECT_EQ(document["provenance"]["seed"], 17);
@@ -53,7 +53,8 @@ TEST(ReportJson, NamesTheTypeOfEveryBlock) {
   const json document = parsed(testing::empty_blocks_sample());
   for (const json& block : document["blocks"]) types.push_back(block["type"]);
   EXPECT_EQ(types, (std::vector<std::string>{"table", "heat_map", "curves", "histogram", "scatter",
-                                             "token_strip", "attention", "text", "table"}));
+                                             "token_strip", "attention", "text", "table", "graph",
+                                             "media", "group"}));
 }
 
 TEST(ReportJson, WritesWhatIsNoNumberAsNull) {

@@ -1,6 +1,7 @@
 #include "sample_reports.h"
 
 #include <cmath>
+#include <cstdint>
 #include <random>
 #include <string>
 
@@ -158,19 +159,18 @@ HistogramBlock histogram_sample() {
 
 ScatterBlock scatter_sample() {
   ScatterBlock scatter{
-      "Heads by composition and induction score", "K-composition", "induction", {}};
+      "Heads by composition and induction score", "K-composition", "induction", {}, {}};
   const std::vector<double> values = random_values(600, 7);
+  const std::vector<std::string> names = {"previous token", "induction", "other"};
   for (size_t i = 0; i < 300; ++i) {
     const size_t group = i % 3;
     const double angle = 6.2831853 * values[2 * i];
     const double radius = 0.16 * std::sqrt(-2 * std::log(values[2 * i + 1] + 1e-9));
-    scatter.points.push_back(
-        {0.4 + 0.35 * static_cast<double>(group) + radius * std::cos(angle),
-         0.2 + 0.3 * static_cast<double>(group * group % 3) + radius * std::sin(angle),
-         "L" + std::to_string(i / 12) + "H" + std::to_string(i % 12),
-         group == 0   ? "previous token"
-         : group == 1 ? "induction"
-                      : "other"});
+    scatter.x.push_back(0.4 + 0.35 * static_cast<double>(group) + radius * std::cos(angle));
+    scatter.y.push_back(0.2 + 0.3 * static_cast<double>(group * group % 3) +
+                        radius * std::sin(angle));
+    scatter.labels.push_back("L" + std::to_string(i / 12) + "H" + std::to_string(i % 12));
+    scatter.groups.push_back(names[group]);
   }
   return scatter;
 }
@@ -208,12 +208,166 @@ CurvesBlock many_curves() {
                          0.01 * std::sin(step + run));
     }
     if (run == 4) series.y[90] = NAN;
+    for (size_t i = 0; run == 2 && i < series.y.size(); ++i) {
+      const bool has_band = i < 60 || i > 70;
+      series.lower.push_back(has_band ? 0.9 * series.y[i] : NAN);
+      series.upper.push_back(has_band ? 1.15 * series.y[i] : NAN);
+    }
     curves.series.push_back(std::move(series));
   }
   return curves;
 }
 
+// Little-endian, 16 bits a sample, one channel: half a second of 440 Hz.
+std::string tone() {
+  constexpr uint32_t kRate = 8000, kSamples = 4000;
+  std::string bytes;
+  const auto put = [&](uint32_t value, int n) {
+    for (int i = 0; i < n; ++i) bytes += static_cast<char>(value >> 8 * i & 255);
+  };
+  bytes += "RIFF";
+  put(36 + 2 * kSamples, 4);
+  bytes += "WAVEfmt ";
+  put(16, 4);
+  put(1, 2);
+  put(1, 2);
+  put(kRate, 4);
+  put(2 * kRate, 4);
+  put(2, 2);
+  put(16, 2);
+  bytes += "data";
+  put(2 * kSamples, 4);
+  for (uint32_t i = 0; i < kSamples; ++i) {
+    const double wave = std::sin(2 * 3.14159265 * 440 * i / kRate);
+    put(static_cast<uint32_t>(static_cast<int32_t>(9000 * wave)) & 0xffff, 2);
+  }
+  return bytes;
+}
+
 }  // namespace
+
+GraphBlock graph_sample() {
+  GraphBlock graph{"Circuit for \"When Mary and John went to the shop, John gave to\"",
+                   "token",
+                   "layer",
+                   "effect on the logit difference",
+                   "attribution",
+                   {"When", "ĠMary", "Ġand", "ĠJohn", "Ġwent", "Ġto", "ĠJohn", "Ġgave", "Ġto"}};
+  const auto node = [&](const std::string& label, int64_t layer, int64_t position, double value) {
+    graph.nodes.push_back({label, layer, position, value});
+    return graph.nodes.size() - 1;
+  };
+  graph.y_ticks = {"embed"};
+  for (int layer = 1; layer < 12; ++layer) graph.y_ticks.push_back("L" + std::to_string(layer));
+  const size_t mary = node("embed Mary", 0, 1, NAN), first = node("embed John", 0, 3, NAN);
+  const size_t second = node("embed John", 0, 6, NAN);
+  const size_t previous = node("2.2 previous token", 2, 4, 0.31);
+  const std::vector<size_t> duplicate = {node("3.0", 3, 6, 0.42), node("3.10", 3, 6, 0.12)};
+  const std::vector<size_t> induction = {node("5.5", 5, 6, 0.77), node("5.9", 5, 6, 0.35),
+                                         node("5.8", 5, 6, -0.08)};
+  const std::vector<size_t> inhibition = {node("7.3", 7, 8, 0.55), node("7.9", 7, 8, 0.94),
+                                          node("8.6", 8, 8, 1.21)};
+  const std::vector<size_t> movers = {node("9.6 name mover", 9, 8, 1.62),
+                                      node("9.9 name mover", 9, 8, 2.31)};
+  const size_t negative = node("10.7 negative mover", 10, 8, -1.87);
+  const size_t logits = node("logits", 11, 8, NAN);
+  graph.nodes[logits].target = "logits.html";
+  graph.edges = {{first, previous, 0.2},        {first, duplicate[0], 0.5},
+                 {second, duplicate[0], 0.6},   {second, duplicate[1], 0.2},
+                 {previous, induction[0], 0.7}, {previous, induction[1], 0.3},
+                 {second, induction[2], -0.1}};
+  for (const size_t head : inhibition) {
+    for (const size_t from : {duplicate[0], induction[0], induction[1]}) {
+      graph.edges.push_back({from, head, 0.2 + 0.1 * static_cast<double>((from * head) % 7)});
+    }
+    for (const size_t to : movers) graph.edges.push_back({head, to, -0.8});
+  }
+  graph.edges.push_back({inhibition[0], inhibition[1], 0.15});
+  graph.edges.push_back({mary, movers[0], 1.1});
+  graph.edges.push_back({mary, movers[1], 1.7});
+  graph.edges.push_back({movers[0], logits, 1.6});
+  graph.edges.push_back({movers[1], logits, 2.3});
+  graph.edges.push_back({negative, logits, -1.9});
+  return graph;
+}
+
+ScatterBlock large_scatter(size_t n) {
+  ScatterBlock scatter{"Features by their decoder directions", "UMAP 1", "UMAP 2", {}, {}};
+  scatter.value_label = "log10 of the firing rate";
+  const std::vector<double> values = random_values(3 * n, 11);
+  for (size_t i = 0; i < n; ++i) {
+    const double arm = static_cast<double>(i % 5), along = values[3 * i];
+    const double angle = 1.2566 * arm + 2.2 * along, radius = 1 + 9 * along;
+    const double spread = 0.5 * std::sqrt(-2 * std::log(values[3 * i + 1] + 1e-9));
+    scatter.x.push_back(radius * std::cos(angle) + spread * std::cos(6.2832 * values[3 * i + 2]));
+    scatter.y.push_back(radius * std::sin(angle) + spread * std::sin(6.2832 * values[3 * i + 2]));
+    scatter.labels.push_back("feature " + std::to_string(i));
+    scatter.values.push_back(-6 + 5 * along * values[3 * i + 2]);
+    scatter.targets.push_back("pages/" + std::to_string(i) + ".html");
+  }
+  return scatter;
+}
+
+HeatMapBlock long_text_map(size_t n_tokens) {
+  HeatMapBlock map;
+  map.title = "Top token of each layer, long text";
+  map.x_label = "token";
+  map.y_label = "layer";
+  map.value_label = "probability";
+  static const std::vector<std::string> kWords = {
+      " the", " river", " ran", ",", " down", " ", "\u00a0", " hill", "\u200b", " naïve", "\n"};
+  const std::vector<double> values = random_values(31 * n_tokens, 21);
+  for (size_t x = 0; x < n_tokens; ++x) {
+    map.x_ticks.push_back(kWords[(x * x + x / 3) % kWords.size()]);
+  }
+  for (size_t y = 0; y < kStreams; ++y) {
+    map.y_ticks.push_back(y == 0 ? "embed" : std::to_string(y - 1));
+    map.values.emplace_back();
+    map.cell_text.emplace_back();
+    for (size_t x = 0; x < n_tokens; ++x) {
+      map.values[y].push_back(values[y * n_tokens + x] * rise(y, 15, 4));
+      map.cell_text[y].push_back(kWords[(x * y + x) % kWords.size()]);
+    }
+  }
+  return map;
+}
+
+MediaBlock picture_sample() {
+  MediaBlock media{"A picture", "image/svg+xml", "", "", "Three bars, made up"};
+  media.bytes =
+      "<svg xmlns='http://www.w3.org/2000/svg' width='320' height='160' viewBox='0 0 320 160'>"
+      "<rect width='320' height='160' fill='#dde'/><rect x='30' y='60' width='60' height='90' "
+      "fill='#36c'/><rect x='130' y='20' width='60' height='130' fill='#2a7'/><rect x='230' y='90' "
+      "width='60' height='60' fill='#c43'/></svg>";
+  return media;
+}
+
+MediaBlock sound_sample() { return {"A sound", "audio/wav", tone(), "", "440 Hz, half a second"}; }
+
+Report grouped_sample(size_t n_prompts) {
+  Report report;
+  report.title = "Recall over " + std::to_string(n_prompts) + " prompts";
+  report.provenance.model = "made-up";
+  report.provenance.command = "weir recall made-up 'two\nlines'";
+  report.provenance.extra = {{"data set", "capitals"}, {"corpus_sha256", "5e884898da28"}};
+  TableBlock overview{"Overview", {"prompt", "rank", "probability"}, {}, ""};
+  GroupBlock prompts{"Prompts", {}};
+  for (size_t i = 0; i < n_prompts; ++i) {
+    const std::string title = "Prompt " + std::to_string(i);
+    overview.rows.push_back(
+        {Link{title, "#" + title}, static_cast<int64_t>(i % 4), 0.9 / (1. + i)});
+    GroupBlock prompt{title, {}};
+    prompt.collapsed = true;
+    TokenStripBlock strip{"", "surprisal (nats)", kPrompt, {NAN, 8.93, 0.42, 4.71, 0.88}, {}, {}};
+    CurvesBlock curves = lens_curves();
+    prompt.blocks = {strip, curves};
+    prompts.blocks.push_back(std::move(prompt));
+  }
+  GroupBlock views{"Views", {picture_sample(), sound_sample(), graph_sample(), scatter_sample()}};
+  views.tabs = true;
+  report.blocks = {overview, views, prompts};
+  return report;
+}
 
 Report lens_sample() {
   Report report;
@@ -253,7 +407,8 @@ Report other_blocks_sample() {
   }
   report.blocks = {wide_map(),         wide_map_with_text(), attention_sample(),
                    histogram_sample(), scatter_sample(),     strip,
-                   long_table(),       many_columns(),       many_curves()};
+                   long_table(),       many_columns(),       many_curves(),
+                   graph_sample(),     large_scatter(3000),  picture_sample()};
   return report;
 }
 
@@ -261,7 +416,8 @@ Report empty_blocks_sample() {
   Report report;
   report.blocks = {TableBlock{},     HeatMapBlock{}, CurvesBlock{},
                    HistogramBlock{}, ScatterBlock{}, TokenStripBlock{},
-                   AttentionBlock{}, TextBlock{},    TableBlock{"", {"a", "b"}, {}, ""}};
+                   AttentionBlock{}, TextBlock{},    TableBlock{"", {"a", "b"}, {}, ""},
+                   GraphBlock{},     MediaBlock{},   GroupBlock{}};
   return report;
 }
 
@@ -288,10 +444,21 @@ Report hostile_sample() {
       CurvesBlock{
           text, text, text, {0, 1, 2}, {{text, {1, NAN, INFINITY}}, {text, {0, -1, 2}}}, true},
       HistogramBlock{text, text, {0, 1, 2}, {3, 4}},
-      ScatterBlock{text, text, text, {{0, 1, text, text}, {NAN, 1, text, ""}}},
+      ScatterBlock{text, text, text, {0, NAN}, {1, 1}, {text, text}, {text, ""}},
       TokenStripBlock{text, text, three, {1, NAN, INFINITY}, three, {}},
       AttentionBlock{text, three, {text}, {{{1, 0, 0}, {0.5, 0.5, 0}, {NAN, 0.2, 0.3}}}},
       TextBlock{text, text}};
+  GraphBlock graph{text, text, text, text, text, three, three};
+  graph.nodes = {{text, 0, 0, NAN}, {text, 2, 1, INFINITY, "#" + text}, {text, -5, 7, -1}};
+  graph.edges = {{0, 1, -2}, {1, 1, 0}, {2, 0, 1e300}};
+  const Link link{text, "#" + text};
+  report.blocks.insert(
+      report.blocks.end(),
+      {graph, MediaBlock{text, "image/png", text, "", text},
+       MediaBlock{text, "video/mp4", "", "a <b> \"c\" #&?.mp4", text},
+       GroupBlock{
+           text, {TextBlock{text, text}, TableBlock{text, {text}, {{link}}, text}}, true, true}});
+  report.provenance.extra = {{text, text}};
   return report;
 }
 

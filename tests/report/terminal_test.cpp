@@ -74,6 +74,52 @@ TEST_F(Terminal, FitsTheWidthAndPrintsNoControlCharacters) {
   expect_fits(testing::other_blocks_sample(), 3);
   expect_fits(testing::empty_blocks_sample());
   expect_fits(testing::hostile_sample());
+  expect_fits(testing::grouped_sample(2), 7);
+}
+
+TEST_F(Terminal, SaysInAFewLinesWhatOnlyThePageCanDraw) {
+  Report report;
+  report.blocks = {testing::large_scatter(5000), testing::picture_sample()};
+  const std::string text = render_terminal(report, {100, false});
+  EXPECT_LT(lines_of(text).size(), 12U) << text;
+  EXPECT_NE(text.find("5000 points"), std::string::npos);
+  EXPECT_NE(text.find("image/svg+xml: "), std::string::npos);
+  report.blocks = {testing::graph_sample()};
+  const std::string graph = render_terminal(report, {100, false});
+  EXPECT_NE(graph.find("16 nodes and 28 edges"), std::string::npos);
+  // The heaviest edges first, and no more than twenty.
+  EXPECT_LT(graph.find("9.9 name mover"), graph.find("10.7 negative mover"));
+  EXPECT_LT(lines_of(graph).size(), 27U);
+}
+
+TEST_F(Terminal, DrawsOpenGroupsAndNamesWhatIsInClosedOnes) {
+  Report report;
+  GroupBlock group{"Group", {TextBlock{"Inside", "words of it"}}};
+  report.blocks = {group};
+  EXPECT_EQ(render_terminal(report, {60, false}), "Group\n\nInside\nwords of it\n");
+  group.collapsed = true;
+  report.blocks = {group};
+  EXPECT_EQ(render_terminal(report, {60, false}),
+            "Group\n1 blocks in the HTML, JSON and CSV forms: Inside\n");
+}
+
+TEST_F(Terminal, ShowsATokenOfOneSpaceAsOne) {
+  Report report;
+  report.blocks = {TableBlock{"", {"token", "p"}, {{" ", 0.5}, {"\u00a0", 0.25}}, ""}};
+  EXPECT_EQ(render_terminal(report, {40, false}),
+            "token          p\n"
+            "────────────────\n"
+            "␣         0.5000\n"
+            "<U+00A0>  0.2500\n");
+}
+
+TEST_F(Terminal, BreaksTheCommandSoThatAShellJoinsIt) {
+  Report report;
+  report.provenance.command = "weir lens model 'one\ntwo' --threads 2";
+  EXPECT_EQ(render_terminal(report, {80, false}),
+            "command: weir lens model 'one'$'\\n''two' --threads 2\n");
+  EXPECT_EQ(render_terminal(report, {40, false}),
+            "command: weir lens model \\\n'one'$'\\n''two' --threads 2\n");
 }
 
 TEST_F(Terminal, FitsBlocksMuchLargerThanTheScreen) {

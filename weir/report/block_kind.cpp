@@ -1,6 +1,7 @@
 #include "weir/report/block_kind.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "weir/report/number_text.h"
@@ -17,6 +18,9 @@ struct KindName {
   std::string_view operator()(const TokenStripBlock&) const { return "token_strip"; }
   std::string_view operator()(const AttentionBlock&) const { return "attention"; }
   std::string_view operator()(const TextBlock&) const { return "text"; }
+  std::string_view operator()(const GraphBlock&) const { return "graph"; }
+  std::string_view operator()(const MediaBlock&) const { return "media"; }
+  std::string_view operator()(const GroupBlock&) const { return "group"; }
 };
 
 }  // namespace
@@ -27,8 +31,8 @@ const std::string& title_of(const Block& block) {
   return std::visit([](const auto& any) -> const std::string& { return any.title; }, block);
 }
 
-std::vector<std::pair<std::string, std::string>> fields_of(const Provenance& provenance) {
-  std::vector<std::pair<std::string, std::string>> fields = {
+std::vector<std::pair<std::string, std::string>> named_fields(const Provenance& provenance) {
+  return {
       {"model", provenance.model},
       {"model_sha256", provenance.model_sha256},
       {"tokenizer", provenance.tokenizer},
@@ -40,6 +44,11 @@ std::vector<std::pair<std::string, std::string>> fields_of(const Provenance& pro
       {"seed", provenance.seed ? std::to_string(*provenance.seed) : ""},
       {"threads", provenance.threads == 0 ? "" : std::to_string(provenance.threads)},
       {"wall_seconds", provenance.wall_seconds == 0 ? "" : number_text(provenance.wall_seconds)}};
+}
+
+std::vector<std::pair<std::string, std::string>> fields_of(const Provenance& provenance) {
+  auto fields = named_fields(provenance);
+  fields.insert(fields.end(), provenance.extra.begin(), provenance.extra.end());
   fields.erase(std::remove_if(fields.begin(), fields.end(),
                               [](const auto& field) { return field.second.empty(); }),
                fields.end());
@@ -62,12 +71,25 @@ std::vector<size_t> drawn_rows(const HeatMapBlock& map) {
 Grouping grouping_of(const ScatterBlock& scatter) {
   Grouping grouping;
   std::map<std::string, size_t> indices;
-  for (const ScatterPoint& point : scatter.points) {
-    const auto [place, is_new] = indices.emplace(point.group, grouping.names.size());
-    if (is_new) grouping.names.push_back(point.group);
+  for (const std::string& group : scatter.groups) {
+    const auto [place, is_new] = indices.emplace(group, grouping.names.size());
+    if (is_new) grouping.names.push_back(group);
     grouping.of_point.push_back(place->second);
   }
   return grouping;
+}
+
+std::vector<size_t> drawn_points(const ScatterBlock& scatter) {
+  std::vector<size_t> points;
+  for (size_t i = 0; i < scatter.x.size(); ++i) {
+    if (std::isfinite(scatter.x[i]) && std::isfinite(scatter.y[i])) points.push_back(i);
+  }
+  return points;
+}
+
+std::string tick_of(const std::vector<std::string>& ticks, int64_t place) {
+  const bool has_name = place >= 0 && static_cast<size_t>(place) < ticks.size();
+  return has_name ? ticks[static_cast<size_t>(place)] : std::to_string(place);
 }
 
 }  // namespace weir::report

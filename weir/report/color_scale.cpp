@@ -155,6 +155,19 @@ ColorScale scale_of(const HeatMapBlock& map) {
           map.diverging ? ColorRamp::kDiverging : ColorRamp::kSequential};
 }
 
+ColorScale scale_of(const ScatterBlock& scatter) {
+  return {scatter.values, scatter.range,
+          scatter.diverging ? ColorRamp::kDiverging : ColorRamp::kSequential};
+}
+
+ColorScale scale_of(const GraphBlock& graph) {
+  std::vector<double> values;
+  for (const GraphNode& node : graph.nodes) values.push_back(node.value);
+  const bool has_negative =
+      std::any_of(values.begin(), values.end(), [](double value) { return value < 0; });
+  return {values, std::nullopt, has_negative ? ColorRamp::kDiverging : ColorRamp::kSequential};
+}
+
 ColorScale attention_scale(const AttentionBlock& attention) {
   std::vector<double> values = {0};
   for (const auto& pattern : attention.patterns) {

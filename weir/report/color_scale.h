@@ -64,5 +64,8 @@ std::vector<double> flattened(const std::vector<std::vector<double>>& rows);
 /// One scale for all heads, from 0 to the largest weight; diverging when there are negative ones.
 ColorScale attention_scale(const AttentionBlock& attention);
 ColorScale scale_of(const HeatMapBlock& map);
+ColorScale scale_of(const ScatterBlock& scatter);
+/// Of the nodes' values; diverging when there are negative ones.
+ColorScale scale_of(const GraphBlock& graph);
 
 }  // namespace weir::report

@@ -4,7 +4,9 @@
 
 #include "weir/base/error.h"
 #include "weir/io/atomic_file.h"
+#include "weir/io/sha256.h"
 #include "weir/report/block_kind.h"
+#include "weir/report/links.h"
 #include "weir/report/number_text.h"
 #include "weir/report/report.h"
 #include "weir/report/validate.h"
@@ -83,11 +85,17 @@ struct BlockCsv {
 
   void operator()(const CurvesBlock& curves) const {
     csv.field(curves.x_label.empty() ? "x" : curves.x_label);
-    for (const Series& series : curves.series) csv.field(series.name);
+    for (const Series& series : curves.series) {
+      csv.field(series.name);
+      if (!series.lower.empty()) csv.field(series.name + " lower").field(series.name + " upper");
+    }
     csv.end_line();
     for (size_t i = 0; i < curves.x.size(); ++i) {
       csv.field(curves.x[i]);
-      for (const Series& series : curves.series) csv.field(series.y[i]);
+      for (const Series& series : curves.series) {
+        csv.field(series.y[i]);
+        if (!series.lower.empty()) csv.field(series.lower[i]).field(series.upper[i]);
+      }
       csv.end_line();
     }
   }
@@ -100,9 +108,14 @@ struct BlockCsv {
   }
 
   void operator()(const ScatterBlock& scatter) const {
-    csv.line("x", "y", "label", "group");
-    for (const ScatterPoint& point : scatter.points) {
-      csv.line(point.x, point.y, point.label, point.group);
+    csv.line("x", "y", "label", "group", "value", "target");
+    const auto text = [](const std::vector<std::string>& column, size_t i) {
+      return column.empty() ? std::string() : column[i];
+    };
+    for (size_t i = 0; i < scatter.x.size(); ++i) {
+      csv.line(scatter.x[i], scatter.y[i], text(scatter.labels, i), text(scatter.groups, i),
+               scatter.values.empty() ? "" : exact_text(scatter.values[i]),
+               text(scatter.targets, i));
     }
   }
 
@@ -132,9 +145,39 @@ struct BlockCsv {
     csv.line(text.text);
   }
 
+  // Nodes and edges in one table, so that every block is one file.
+  void operator()(const GraphBlock& graph) const {
+    csv.line("kind", "index", "label", "layer", "position", "value", "from", "to", "weight",
+             "target");
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+      const GraphNode& node = graph.nodes[i];
+      csv.line("node", i, node.label, std::to_string(node.layer), std::to_string(node.position),
+               node.value, "", "", "", node.target);
+    }
+    for (size_t i = 0; i < graph.edges.size(); ++i) {
+      const GraphEdge& edge = graph.edges[i];
+      csv.line("edge", i, "", "", "", "", edge.from, edge.to, edge.weight, "");
+    }
+  }
+
+  void operator()(const MediaBlock& media) const {
+    csv.line("mime", "path", "caption", "bytes", "sha256");
+    const bool has_bytes = !media.bytes.empty();
+    csv.line(media.mime, media.path, media.caption,
+             has_bytes ? std::to_string(media.bytes.size()) : "",
+             has_bytes ? io::sha256_hex(media.bytes) : "");
+  }
+
+  void operator()(const GroupBlock& group) const {
+    csv.line("block", "type", "title");
+    for (size_t i = 0; i < group.blocks.size(); ++i) {
+      csv.line(i + 1, std::string(kind_name(group.blocks[i])), title_of(group.blocks[i]));
+    }
+  }
+
  private:
   void cell_field(const Cell& cell) const {
-    if (const auto* text = std::get_if<std::string>(&cell)) {
+    if (const std::string* text = text_of(cell)) {
       csv.field(*text);
     } else if (const auto* value = std::get_if<double>(&cell)) {
       csv.field(*value);
@@ -143,23 +186,6 @@ struct BlockCsv {
     }
   }
 };
-
-// Lower-case letters and digits of the title, the rest as single hyphens.
-std::string slug_of(const Block& block) {
-  std::string slug;
-  for (const char c : title_of(block)) {
-    if (slug.size() == kLongestSlug) break;
-    const bool is_upper = c >= 'A' && c <= 'Z';
-    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-    if (is_upper || is_plain) {
-      slug += static_cast<char>(is_upper ? c - 'A' + 'a' : c);
-    } else if (!slug.empty() && slug.back() != '-') {
-      slug += '-';
-    }
-  }
-  while (!slug.empty() && slug.back() == '-') slug.pop_back();
-  return slug.empty() ? std::string(kind_name(block)) : slug;
-}
 
 std::string provenance_csv(const Report& report) {
   CsvText csv;
@@ -205,18 +231,28 @@ class Folder {
   std::vector<std::filesystem::path> made_;
 };
 
+// "NN-title.csv" for each block; the blocks of a group bear its number before their own.
+void write_blocks(const std::vector<Block>& blocks, const std::string& prefix, Folder& folder) {
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const std::string number = fmt::format("{}{:02}-", prefix, i + 1);
+    const std::string name = slug(title_of(blocks[i]), kLongestSlug);
+    CsvText csv;
+    std::visit(BlockCsv{csv}, blocks[i]);
+    folder.write(number + (name.empty() ? std::string(kind_name(blocks[i])) : name) + ".csv",
+                 std::move(csv).text());
+    if (const auto* group = std::get_if<GroupBlock>(&blocks[i])) {
+      write_blocks(group->blocks, number, folder);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace report
 
 void write_csv(const Report& report, const std::filesystem::path& folder) {
   report::validate(report);
   report::Folder made(folder);
-  for (size_t i = 0; i < report.blocks.size(); ++i) {
-    report::CsvText csv;
-    std::visit(report::BlockCsv{csv}, report.blocks[i]);
-    made.write(fmt::format("{:02}-{}.csv", i + 1, report::slug_of(report.blocks[i])),
-               std::move(csv).text());
-  }
+  report::write_blocks(report.blocks, "", made);
   made.write("provenance.csv", report::provenance_csv(report));
   made.keep();
 }

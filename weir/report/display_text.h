@@ -15,8 +15,9 @@ enum class Spaces {
 };
 
 /// One line of well-formed UTF-8 without control characters: a newline becomes a return arrow, a
-/// tab an arrow, other C0 characters their pictures (U+2400...), C1, bidi and invisible characters
-/// "<U+202E>", broken bytes U+FFFD. A combining mark at the start gets a dotted circle to sit on.
+/// tab an arrow, other C0 characters their pictures (U+2400...), broken bytes U+FFFD; what would
+/// not be seen (C1, no-break and other special spaces, zero-width and direction marks, joiners that
+/// join nothing) "<U+202E>". A combining mark at the start gets a dotted circle to sit on.
 std::string visible(std::string_view text, Spaces spaces = Spaces::kPlain);
 std::vector<std::string> visible(const std::vector<std::string>& texts,
                                  Spaces spaces = Spaces::kPlain);

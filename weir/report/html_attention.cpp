@@ -136,10 +136,9 @@ std::string html(const AttentionBlock& attention) {
   }
   const ColorScale scale = attention_scale(attention);
   std::string page = fmt::format(
-      "<figure class=\"attention\" data-ramp=\"{}\" data-low=\"{}\" data-high=\"{}\">\n"
+      "<figure class=\"attention\" {}>\n"
       "<div class=\"heads\" role=\"group\" aria-label=\"Heads\">\n",
-      scale.ramp() == ColorRamp::kSequential ? "sequential" : "diverging", scale.low(),
-      scale.high());
+      scale_attributes(scale));
   for (size_t head = 0; head < attention.heads.size(); ++head) {
     page += thumbnail(attention, head, scale);
   }

@@ -94,15 +94,28 @@ size_t stride_for(double cell, double needed) {
   return static_cast<size_t>(std::max(1.0, std::ceil(needed / cell)));
 }
 
+size_t y_stride_of(const Drawing& drawing) {
+  return stride_for(drawing.grid.cell_height, kTextHeight - 1);
+}
+
+size_t x_stride_of(const Drawing& drawing) {
+  return stride_for(drawing.grid.cell_width, drawing.turns_labels ? kTextHeight : 1);
+}
+
+// Where text or labels had to be left out, the script puts a drawing that zooms in the place.
+bool wants_zoom(const Drawing& drawing) {
+  return !drawing.shows_text || y_stride_of(drawing) > 1 || x_stride_of(drawing) > 1;
+}
+
 std::string tick_labels(const Drawing& drawing) {
   const Grid& grid = drawing.grid;
   std::string svg;
-  const size_t y_stride = stride_for(grid.cell_height, kTextHeight - 1);
+  const size_t y_stride = y_stride_of(drawing);
   for (size_t i = 0; i < drawing.rows.size(); i += y_stride) {
     svg += svg_text(grid.left - 6, grid.y(i) + grid.cell_height / 2 + 4,
                     drawing.y_labels[drawing.rows[i]], {"tick", "end"});
   }
-  const size_t x_stride = stride_for(grid.cell_width, drawing.turns_labels ? kTextHeight : 1);
+  const size_t x_stride = x_stride_of(drawing);
   for (size_t i = 0; i < grid.columns; i += x_stride) {
     const double x = grid.x(i) + grid.cell_width / 2;
     svg += drawing.turns_labels
@@ -166,7 +179,9 @@ std::string html(const HeatMapBlock& map) {
   const Drawing drawing = drawing_of(map);
   std::vector<std::vector<double>> rows;
   for (const size_t row : drawing.rows) rows.push_back(map.values[row]);
-  std::string page = "<figure class=\"map\">\n<div class=\"scroll\">";
+  std::string page =
+      fmt::format("<figure class=\"map\" {}{}>\n<div class=\"scroll\">",
+                  scale_attributes(drawing.scale), wants_zoom(drawing) ? " data-zoom=\"\"" : "");
   page += svg_open(drawing.width, drawing.height,
                    fmt::format("Heat map of {} rows and {} columns: {}", drawing.grid.rows,
                                drawing.grid.columns, visible(map.value_label)),
@@ -174,7 +189,9 @@ std::string html(const HeatMapBlock& map) {
   page += svg_cells(drawing.grid, rows, drawing.scale) + tick_labels(drawing);
   page += cell_labels(drawing) + "</svg></div>\n" + html_legend(drawing.scale, map.value_label);
   if (!drawing.shows_text && !map.cell_text.empty()) {
-    page += "<p class=\"note\">The cells' text shows on hover and in the table of values.</p>\n";
+    page +=
+        "<p class=\"note\">The cells' text shows when zoomed in, on hover and in the table of "
+        "values.</p>\n";
   }
   return page + values_table(drawing) + "</figure>\n";
 }

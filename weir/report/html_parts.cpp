@@ -1,6 +1,9 @@
+#include <iterator>
+
 #include <fmt/format.h>
 
 #include "weir/report/display_text.h"
+#include "weir/report/links.h"
 #include "weir/report/number_text.h"
 #include "weir/report/page.h"
 
@@ -65,6 +68,33 @@ std::string html_series_legend(const std::vector<std::string>& names) {
         series_color(i, names.size()).hex(), names[i].empty() ? "(no name)" : escaped(names[i]));
   }
   return list + "</ul>\n";
+}
+
+std::string html_point_legend(const std::vector<std::string>& names) {
+  // As drawPoint() in scatter.js, in the same order; radius 5 about the middle.
+  static constexpr std::string_view kShapes[] = {
+      "M7 2a5 5 0 1 0 .01 0z", "M2.5 2.5h9v9h-9z",    "M7 1.5l5.5 10h-11z",
+      "M7 1l6 6l-6 6l-6-6z",   "M7 12.5l5.5-10h-11z", "M5 1h4v4h4v4h-4v4h-4v-4h-4v-4h4z"};
+  std::string list = "<ul class=\"series-legend\">\n";
+  for (size_t i = 0; i < names.size(); ++i) {
+    list += fmt::format(
+        "<li data-series=\"{}\"><svg class=\"point-key\" viewBox=\"0 0 14 14\" width=\"14\" "
+        "height=\"14\" fill=\"{}\" aria-hidden=\"true\"><path d=\"{}\"/></svg>{}</li>\n",
+        i, series_color(i, names.size()).hex(), kShapes[i % std::size(kShapes)],
+        names[i].empty() ? "(no name)" : escaped(names[i]));
+  }
+  return list + "</ul>\n";
+}
+
+std::string scale_attributes(const ColorScale& scale) {
+  return fmt::format("data-ramp=\"{}\" data-low=\"{}\" data-high=\"{}\"",
+                     scale.ramp() == ColorRamp::kSequential ? "sequential" : "diverging",
+                     scale.low(), scale.high());
+}
+
+std::string html_link(const Link& link) {
+  return fmt::format("<a href=\"{}\">{}</a>", href_of(link.target),
+                     escaped_token(link.text.empty() ? link.target : link.text));
 }
 
 std::string html_values(const TableBlock& table) {

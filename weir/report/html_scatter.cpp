@@ -1,4 +1,5 @@
-#include <cmath>
+#include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -12,33 +13,64 @@ namespace {
 constexpr double kHeight = 480;
 constexpr size_t kManyPoints = 2000;  ///< From here on drawn smaller.
 
-std::string points_svg(const ScatterBlock& scatter, const Grouping& groups, const PlotArea& area,
-                       size_t group) {
-  const char* radius = scatter.points.size() > kManyPoints ? "2" : "4";
-  std::string svg = fmt::format("<g class=\"points\" data-series=\"{}\" fill=\"{}\">\n", group,
-                                series_color(group, groups.names.size()).hex());
-  for (size_t i = 0; i < scatter.points.size(); ++i) {
-    const double x = area.px_x(scatter.points[i].x), y = area.px_y(scatter.points[i].y);
-    if (groups.of_point[i] != group || std::isnan(x + y)) continue;
-    svg += fmt::format("<circle cx=\"{}\" cy=\"{}\" r=\"{}\"/>", px(x), px(y), radius);
+// The colour of each point, as the script chooses it.
+std::vector<std::string> colors_of(const ScatterBlock& scatter, const Grouping& groups) {
+  const ColorScale scale = scale_of(scatter);
+  std::vector<std::string> colors;
+  for (size_t i = 0; i < scatter.x.size(); ++i) {
+    colors.push_back(!scatter.values.empty()
+                         ? scale.color(scatter.values[i]).hex()
+                         : series_color(groups.names.empty() ? 0 : groups.of_point[i],
+                                        std::max<size_t>(1, groups.names.size()))
+                               .hex());
+  }
+  return colors;
+}
+
+// For readers without the script: a path a colour, a dot a point.
+std::string static_points(const ScatterBlock& scatter, const Grouping& groups,
+                          const PlotArea& area) {
+  const std::vector<std::string> colors = colors_of(scatter, groups);
+  std::map<std::string, std::string> paths;
+  for (const size_t i : drawn_points(scatter)) {
+    paths[colors[i]] +=
+        fmt::format("M{:.1f} {:.1f}h0", area.px_x(scatter.x[i]), area.px_y(scatter.y[i]));
+  }
+  std::string svg = fmt::format("<g class=\"points\" stroke-width=\"{}\">\n",
+                                scatter.x.size() > kManyPoints ? 3 : 7);
+  for (const auto& [color, path] : paths) {
+    svg += fmt::format("<path stroke=\"{}\" d=\"{}\"/>\n", color, path);
   }
   return svg + "</g>\n";
 }
 
 std::string values_table(const ScatterBlock& scatter) {
-  if (scatter.points.size() * 4 > kMostTableCells) return html_values_elsewhere();
-  TableBlock table{"", {"label", "group", "x", "y"}, {}, ""};
-  for (const ScatterPoint& point : scatter.points) {
-    table.rows.push_back({point.label, point.group, point.x, point.y});
+  TableBlock table;
+  if (!scatter.labels.empty()) table.columns.push_back("label");
+  if (!scatter.groups.empty()) table.columns.push_back("group");
+  table.columns.push_back(scatter.x_label.empty() ? "x" : scatter.x_label);
+  table.columns.push_back(scatter.y_label.empty() ? "y" : scatter.y_label);
+  if (!scatter.values.empty()) {
+    table.columns.push_back(scatter.value_label.empty() ? "value" : scatter.value_label);
+  }
+  if (scatter.x.size() * table.columns.size() > kMostTableCells) return html_values_elsewhere();
+  for (size_t i = 0; i < scatter.x.size(); ++i) {
+    std::vector<Cell> row;
+    if (!scatter.labels.empty()) {
+      const bool leads = !scatter.targets.empty() && !scatter.targets[i].empty();
+      row.push_back(leads ? Cell(Link{scatter.labels[i], scatter.targets[i]})
+                          : Cell(scatter.labels[i]));
+    }
+    if (!scatter.groups.empty()) row.emplace_back(scatter.groups[i]);
+    row.emplace_back(scatter.x[i]);
+    row.emplace_back(scatter.y[i]);
+    if (!scatter.values.empty()) row.emplace_back(scatter.values[i]);
+    table.rows.push_back(std::move(row));
   }
   return html_values(table);
 }
 
-std::string omission(const ScatterBlock& scatter) {
-  size_t count = 0;
-  for (const ScatterPoint& point : scatter.points) {
-    if (!std::isfinite(point.x) || !std::isfinite(point.y)) ++count;
-  }
+std::string omission(size_t count) {
   if (count == 0) return "";
   return fmt::format("<p class=\"note\">Points without finite coordinates, not drawn: {}.</p>\n",
                      count);
@@ -47,24 +79,25 @@ std::string omission(const ScatterBlock& scatter) {
 }  // namespace
 
 std::string html(const ScatterBlock& scatter) {
-  if (scatter.points.empty()) return "<p class=\"note\">(no points)</p>\n";
+  if (scatter.x.empty()) return "<p class=\"note\">(no points)</p>\n";
+  const std::vector<size_t> drawn = drawn_points(scatter);
   std::vector<double> x, y;
-  for (const ScatterPoint& point : scatter.points) {
-    x.push_back(point.x);
-    y.push_back(point.y);
+  for (const size_t i : drawn) {
+    x.push_back(scatter.x[i]);
+    y.push_back(scatter.y[i]);
   }
-  const PlotArea area =
-      plot_area(kContentWidth, kHeight, Axis::of(x).rounded(10), Axis::of(y).rounded(8));
+  const PlotArea area = plot_area(kContentWidth, kHeight, Axis::of(x), Axis::of(y));
   const Grouping groups = grouping_of(scatter);
-  std::string page = "<figure class=\"plot scatter\">\n<div class=\"scroll\">";
-  page += svg_open(kContentWidth, kHeight, fmt::format("Scatter of {} points", x.size()),
-                   plot_attributes(area));
-  page += svg_axes(area, scatter.x_label, scatter.y_label);
-  for (size_t i = 0; i < groups.names.size(); ++i) page += points_svg(scatter, groups, area, i);
-  page += "</svg></div>\n";
-  const bool has_groups = groups.names.size() > 1 || !groups.names[0].empty();
-  if (has_groups) page += html_series_legend(groups.names);
-  return page + omission(scatter) + values_table(scatter) + "</figure>\n";
+  const ColorScale scale = scale_of(scatter);
+  std::string page =
+      fmt::format("<figure class=\"plot scatter\" {} {}>\n<noscript><div class=\"scroll\">",
+                  plot_attributes(area), scatter.values.empty() ? "" : scale_attributes(scale));
+  page += svg_open(kContentWidth, kHeight, fmt::format("Scatter of {} points", drawn.size()), "");
+  page += svg_axes(area, scatter.x_label, scatter.y_label) + static_points(scatter, groups, area) +
+          "</svg></div></noscript>\n";
+  if (!scatter.values.empty()) page += html_legend(scale, scatter.value_label);
+  if (!groups.names.empty()) page += html_point_legend(groups.names);
+  return page + omission(scatter.x.size() - drawn.size()) + values_table(scatter) + "</figure>\n";
 }
 
 }  // namespace weir::report

@@ -13,15 +13,17 @@ constexpr size_t kLongCell = 90;  ///< Bytes; longer text runs over several line
 
 bool is_number_column(const TableBlock& table, size_t column) {
   for (const auto& row : table.rows) {
-    if (std::holds_alternative<std::string>(row[column])) return false;
+    if (text_of(row[column]) != nullptr) return false;
   }
   return !table.rows.empty();
 }
 
 std::string cell_html(const Cell& cell, const NumberFormat& format, bool is_number) {
-  if (const auto* text = std::get_if<std::string>(&cell)) {
+  if (const std::string* text = text_of(cell)) {
     const bool is_long = text->size() > kLongCell;
-    return fmt::format("<td{}>{}</td>", is_long ? " class=\"long\"" : "", escaped_token(*text));
+    const auto* link = std::get_if<Link>(&cell);
+    return fmt::format("<td{}>{}</td>", is_long ? " class=\"long\"" : "",
+                       link == nullptr ? escaped_token(*text) : html_link(*link));
   }
   const char* style = is_number ? " class=\"number\"" : "";
   const auto* value = std::get_if<double>(&cell);

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "weir/report/base64.h"
 #include "weir/report/block_kind.h"
 #include "weir/report/report.h"
 #include "weir/report/report_json.h"
@@ -37,8 +38,13 @@ Json range_json(const std::optional<std::pair<double, double>>& range) {
 Json cell_json(const Cell& cell) {
   if (const auto* value = std::get_if<double>(&cell)) return number(*value);
   if (const auto* value = std::get_if<int64_t>(&cell)) return *value;
+  if (const auto* link = std::get_if<Link>(&cell)) {
+    return Json{{"text", link->text}, {"target", link->target}};
+  }
   return std::get<std::string>(cell);
 }
+
+Json blocks_json(const std::vector<Block>& blocks);
 
 // Each adds the fields of its kind of block, under the names of report.h.
 struct BlockFields {
@@ -74,7 +80,10 @@ struct BlockFields {
     json["x"] = numbers(curves.x);
     json["series"] = Json::array();
     for (const Series& series : curves.series) {
-      json["series"].push_back(Json{{"name", series.name}, {"y", numbers(series.y)}});
+      json["series"].push_back(Json{{"name", series.name},
+                                    {"y", numbers(series.y)},
+                                    {"lower", numbers(series.lower)},
+                                    {"upper", numbers(series.upper)}});
     }
     json["log_y"] = curves.log_y;
   }
@@ -88,13 +97,17 @@ struct BlockFields {
   void operator()(const ScatterBlock& scatter) const {
     json["x_label"] = scatter.x_label;
     json["y_label"] = scatter.y_label;
-    json["points"] = Json::array();
-    for (const ScatterPoint& point : scatter.points) {
-      json["points"].push_back(Json{{"x", number(point.x)},
-                                    {"y", number(point.y)},
-                                    {"label", point.label},
-                                    {"group", point.group}});
-    }
+    json["x"] = numbers(scatter.x);
+    json["y"] = numbers(scatter.y);
+    json["labels"] = scatter.labels;
+    const Grouping groups = grouping_of(scatter);
+    json["group_names"] = groups.names;
+    json["groups"] = groups.of_point;
+    json["values"] = numbers(scatter.values);
+    json["value_label"] = scatter.value_label;
+    json["range"] = range_json(scatter.range);
+    json["diverging"] = scatter.diverging;
+    json["targets"] = scatter.targets;
   }
 
   void operator()(const TokenStripBlock& strip) const {
@@ -113,14 +126,65 @@ struct BlockFields {
   }
 
   void operator()(const TextBlock& text) const { json["text"] = text.text; }
+
+  void operator()(const GraphBlock& graph) const {
+    json["x_label"] = graph.x_label;
+    json["y_label"] = graph.y_label;
+    json["value_label"] = graph.value_label;
+    json["weight_label"] = graph.weight_label;
+    json["x_ticks"] = graph.x_ticks;
+    json["y_ticks"] = graph.y_ticks;
+    json["nodes"] = json["edges"] = Json::array();
+    for (const GraphNode& node : graph.nodes) {
+      json["nodes"].push_back(Json{{"label", node.label},
+                                   {"layer", node.layer},
+                                   {"position", node.position},
+                                   {"value", number(node.value)},
+                                   {"target", node.target}});
+    }
+    for (const GraphEdge& edge : graph.edges) {
+      json["edges"].push_back(
+          Json{{"from", edge.from}, {"to", edge.to}, {"weight", number(edge.weight)}});
+    }
+  }
+
+  void operator()(const MediaBlock& media) const {
+    json["mime"] = media.mime;
+    json["data"] = base64(media.bytes);
+    json["path"] = media.path;
+    json["caption"] = media.caption;
+  }
+
+  void operator()(const GroupBlock& group) const {
+    json["collapsed"] = group.collapsed;
+    json["tabs"] = group.tabs;
+    json["blocks"] = blocks_json(group.blocks);
+  }
 };
+
+Json blocks_json(const std::vector<Block>& blocks) {
+  Json json = Json::array();
+  for (const Block& block : blocks) {
+    Json fields;
+    fields["type"] = kind_name(block);
+    fields["title"] = title_of(block);
+    std::visit(BlockFields{fields}, block);
+    json.push_back(std::move(fields));
+  }
+  return json;
+}
 
 Json provenance_json(const Provenance& provenance) {
   Json json = Json::object();
-  for (const auto& [name, text] : fields_of(provenance)) json[name] = text;
+  for (const auto& [name, text] : named_fields(provenance)) {
+    if (!text.empty()) json[name] = text;
+  }
   if (provenance.seed) json["seed"] = *provenance.seed;
   if (provenance.threads != 0) json["threads"] = provenance.threads;
   if (provenance.wall_seconds != 0) json["wall_seconds"] = number(provenance.wall_seconds);
+  for (const auto& [name, text] : provenance.extra) {
+    json["extra"].push_back(Json{{"name", name}, {"value", text}});
+  }
   return json;
 }
 
@@ -128,17 +192,10 @@ Json provenance_json(const Provenance& provenance) {
 
 Json to_json(const Report& report) {
   Json json;
-  json["schema"] = "weir.report/1";
+  json["schema"] = kSchemaName + std::to_string(kSchemaVersion);
   json["title"] = report.title;
   json["provenance"] = provenance_json(report.provenance);
-  json["blocks"] = Json::array();
-  for (const Block& block : report.blocks) {
-    Json fields;
-    fields["type"] = kind_name(block);
-    fields["title"] = title_of(block);
-    std::visit(BlockFields{fields}, block);
-    json["blocks"].push_back(std::move(fields));
-  }
+  json["blocks"] = blocks_json(report.blocks);
   return json;
 }
 

@@ -94,8 +94,13 @@ std::vector<double> doubles_of(const std::vector<std::vector<Cell>>& rows, size_
   return values;
 }
 
+const std::string* text_of(const Cell& cell) {
+  if (const auto* link = std::get_if<Link>(&cell)) return &link->text;
+  return std::get_if<std::string>(&cell);
+}
+
 std::string cell_text(const Cell& cell, const NumberFormat& format) {
-  if (const auto* text = std::get_if<std::string>(&cell)) return visible(*text, Spaces::kMarked);
+  if (const std::string* text = text_of(cell)) return visible(*text, Spaces::kMarked);
   if (const auto* value = std::get_if<double>(&cell)) return format(*value);
   return std::to_string(std::get<int64_t>(cell));
 }

@@ -35,6 +35,8 @@ std::string exact_text(double value);
 
 /// The doubles among a column's cells.
 std::vector<double> doubles_of(const std::vector<std::vector<Cell>>& rows, size_t column);
+/// The text of a string or a link; null for a number.
+const std::string* text_of(const Cell& cell);
 std::string cell_text(const Cell& cell, const NumberFormat& format);
 
 }  // namespace weir::report

@@ -21,6 +21,11 @@ std::string escaped_token(std::string_view text);
 std::string html_legend(const ColorScale& scale, std::string_view label);
 /// Names with their colours; the script makes them switch their series on and off.
 std::string html_series_legend(const std::vector<std::string>& names);
+/// The same for points, each group with its shape, so that colour is not all that tells them apart.
+std::string html_point_legend(const std::vector<std::string>& names);
+/// data- attributes by which the script finds the colour of a value.
+std::string scale_attributes(const ColorScale& scale);
+std::string html_link(const Link& link);
 /// The numbers of a figure as a table that opens on demand: for readers without sight of the
 /// figure, without the script, or with an eye for exact values.
 std::string html_values(const TableBlock& table);
@@ -39,5 +44,7 @@ std::string html(const ScatterBlock& scatter);
 std::string html(const TokenStripBlock& strip);
 std::string html(const AttentionBlock& attention);
 std::string html(const TextBlock& text);
+std::string html(const GraphBlock& graph);
+std::string html(const MediaBlock& media);
 
 }  // namespace weir::report

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -13,7 +15,14 @@
 /// CSV files or one self-contained HTML page.
 namespace weir {
 
-using Cell = std::variant<std::string, double, int64_t>;
+/// Leads to a block or a page: "#Title" (the first block of this page with that title),
+/// "other.html" (a file, relative to this page), "other.html#Title". Nothing outside the folder
+/// tree of the page: no scheme, no absolute path. Only the page can follow it.
+struct Link {
+  std::string text, target;
+};
+
+using Cell = std::variant<std::string, double, int64_t, Link>;
 
 struct TableBlock {
   std::string title;
@@ -36,6 +45,9 @@ struct HeatMapBlock {
 struct Series {
   std::string name;
   std::vector<double> y;  ///< NaN leaves a gap.
+  /// A band about the curve, an interval for example: as long as `y`, or both empty. NaN: no band
+  /// here.
+  std::vector<double> lower = {}, upper = {};
 };
 struct CurvesBlock {
   std::string title, x_label, y_label;
@@ -50,14 +62,18 @@ struct HistogramBlock {
   std::vector<double> counts;
 };
 
-struct ScatterPoint {
-  double x = 0, y = 0;
-  std::string label;  ///< Shown on hover.
-  std::string group;  ///< Chooses the colour.
-};
+/// Points as columns, each as long as `x`, or empty (not `y`). The page draws them on a canvas with
+/// zoom, so 20,000 are fine.
 struct ScatterBlock {
   std::string title, x_label, y_label;
-  std::vector<ScatterPoint> points;
+  std::vector<double> x, y;              ///< A point that is not finite is only counted.
+  std::vector<std::string> labels = {};  ///< Shown on hover; can be searched.
+  std::vector<std::string> groups = {};  ///< Choose colour and shape; or else:
+  std::vector<double> values = {};       ///< The colour, from a scale. NaN is grey.
+  std::string value_label = {};          ///< What `values` are.
+  std::optional<std::pair<double, double>> range = {};  ///< Of that scale; unset: of the values.
+  bool diverging = false;
+  std::vector<std::string> targets = {};  ///< Where a click on the point leads, as in Link.
 };
 
 /// Tokens in a row, each with a value shown as its background.
@@ -81,8 +97,48 @@ struct TextBlock {
   std::string title, text;
 };
 
-using Block = std::variant<TableBlock, HeatMapBlock, CurvesBlock, HistogramBlock, ScatterBlock,
-                           TokenStripBlock, AttentionBlock, TextBlock>;
+/// A node stands in column `position` of row `layer`; any integers. `value` is its colour, NaN:
+/// none.
+struct GraphNode {
+  std::string label;
+  int64_t layer = 0, position = 0;
+  double value = NAN;
+  std::string target = {};  ///< Where a click leads, as in Link.
+};
+struct GraphEdge {
+  size_t from = 0, to = 0;  ///< Indices of nodes.
+  double weight = 1;        ///< Its size is the width, its sign the colour.
+};
+/// A circuit or the channels of a model: layers grow upwards, positions to the right.
+struct GraphBlock {
+  std::string title, x_label, y_label, value_label, weight_label;
+  std::vector<std::string> x_ticks = {}, y_ticks = {};  ///< Names from 0 on; empty: the numbers.
+  std::vector<GraphNode> nodes = {};
+  std::vector<GraphEdge> edges = {};
+};
+
+/// A picture, a sound or a film: its bytes, or a file.
+struct MediaBlock {
+  std::string title;
+  std::string mime;     ///< "image/png", "audio/wav", "video/mp4", ...; docs/reference/report.md.
+  std::string bytes;    ///< The page holds them; `write_html` puts large ones beside it.
+  std::string path;     ///< Instead: a file, relative to the page. It is not read.
+  std::string caption;  ///< Also what a screen reader says.
+};
+
+struct GroupBlock;
+
+using Block =
+    std::variant<TableBlock, HeatMapBlock, CurvesBlock, HistogramBlock, ScatterBlock,
+                 TokenStripBlock, AttentionBlock, TextBlock, GraphBlock, MediaBlock, GroupBlock>;
+
+/// Blocks that belong together. Groups may hold groups.
+struct GroupBlock {
+  std::string title;
+  std::vector<Block> blocks;
+  bool collapsed = false;  ///< The page opens it on demand.
+  bool tabs = false;       ///< The page shows one block at a time, chosen by its title.
+};
 
 /// What is needed to get the same numbers again. Empty fields are left out.
 struct Provenance {
@@ -90,6 +146,9 @@ struct Provenance {
   std::optional<int64_t> seed;
   int threads = 0;
   double wall_seconds = 0;
+  /// What else the numbers depend on (data set, its hash, recipe), in this order. No name twice,
+  /// none of the names above.
+  std::vector<std::pair<std::string, std::string>> extra = {};
 };
 
 struct Report {
@@ -103,13 +162,27 @@ struct TerminalOptions {
   bool color = false;
 };
 
+/// How a page is written.
+struct HtmlOptions {
+  /// A page of a run that goes on: it loads itself again so often and stays where the reader was.
+  /// 0: the last state, which stays.
+  int refresh_seconds = 0;
+};
+
 std::string render_terminal(const Report& report, const TerminalOptions& options);
-/// The document as JSON: {"schema": "weir.report/1", ...}; schema in docs/reference/report.md.
+/// The document as JSON: {"schema": "weir.report/2", ...}; schema in docs/reference/report.md.
 std::string render_json(const Report& report);
-/// One file, no network: inline SVG, style and script.
-std::string render_html(const Report& report);
-/// One CSV file a block ("01-title.csv", long form for maps) and provenance.csv, atomically each.
-/// Makes the folder.
+/// The report of such a document, also one of an older schema; null is NaN. kCorruptData when it is
+/// none, kUnsupported for a schema newer than this library. `what` names it in messages.
+Report parse_report(std::string_view json, std::string_view what);
+/// One file, no network: inline SVG, style, script and media.
+std::string render_html(const Report& report, const HtmlOptions& options = {});
+/// The same as a file, atomically: a reader sees the old page or the new one. Media of more than
+/// 256 KiB go into the folder "NAME-media" beside NAME.html.
+void write_html(const Report& report, const std::filesystem::path& file,
+                const HtmlOptions& options = {});
+/// One CSV file a block ("01-title.csv", "03-02-title.csv" in a group, long form for maps) and
+/// provenance.csv, atomically each. Makes the folder.
 void write_csv(const Report& report, const std::filesystem::path& folder);
 
 }  // namespace weir

@@ -42,5 +42,11 @@ std::string draw(const ScatterBlock& scatter, const Screen& screen);
 std::string draw(const TokenStripBlock& strip, const Screen& screen);
 std::string draw(const AttentionBlock& attention, const Screen& screen);
 std::string draw(const TextBlock& text, const Screen& screen);
+std::string draw(const GraphBlock& graph, const Screen& screen);
+std::string draw(const MediaBlock& media, const Screen& screen);
+std::string draw(const GroupBlock& group, const Screen& screen);
+
+/// Points, nodes and edges: the terminal says how many, and lists these many of them.
+constexpr size_t kMostListed = 20;
 
 }  // namespace weir::report

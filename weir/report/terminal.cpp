@@ -1,9 +1,12 @@
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "weir/report/block_kind.h"
 #include "weir/report/display_text.h"
 #include "weir/report/report.h"
 #include "weir/report/screen.h"
+#include "weir/report/shell_command.h"
 #include "weir/report/validate.h"
 
 namespace weir {
@@ -30,7 +33,18 @@ std::string underline(std::string_view title, const Screen& screen) {
 
 std::string provenance_lines(const Provenance& provenance, const Screen& screen) {
   std::string lines;
-  for (const auto& [name, value] : fields_of(provenance)) lines += screen.note(name + ": " + value);
+  for (const auto& [name, value] : fields_of(provenance)) {
+    if (name != "command") {
+      lines += screen.note(name + ": " + value);
+      continue;
+    }
+    std::string start = name + ": ";
+    for (const std::string& line :
+         pasteable_lines(value, screen.width, static_cast<int>(start.size()))) {
+      lines += screen.dim(start + line) + '\n';
+      start.clear();
+    }
+  }
   return lines;
 }
 
@@ -43,13 +57,20 @@ std::string without_trailing_spaces(std::string_view text) {
   return result;
 }
 
-std::string document(const Report& report, const Screen& screen) {
-  std::string lines = heading(report.title, screen) + underline(report.title, screen);
-  for (const Block& block : report.blocks) {
-    if (!lines.empty()) lines += '\n';
+// A blank line before each block but one at the very top.
+std::string blocks_text(const std::vector<Block>& blocks, bool is_at_top, const Screen& screen) {
+  std::string lines;
+  for (const Block& block : blocks) {
+    if (!is_at_top || !lines.empty()) lines += '\n';
     lines += heading(title_of(block), screen);
     lines += std::visit([&](const auto& any) { return draw(any, screen); }, block);
   }
+  return lines;
+}
+
+std::string document(const Report& report, const Screen& screen) {
+  std::string lines = heading(report.title, screen) + underline(report.title, screen);
+  lines += blocks_text(report.blocks, lines.empty(), screen);
   const std::string provenance = provenance_lines(report.provenance, screen);
   if (!provenance.empty() && !lines.empty()) lines += '\n';
   lines += provenance;
@@ -64,6 +85,25 @@ std::string draw(const TextBlock& text, const Screen& screen) {
     for (const std::string& line : wrapped(shown, screen.width)) lines += line + '\n';
   }
   return lines;
+}
+
+std::string draw(const MediaBlock& media, const Screen& screen) {
+  if (media.mime.empty()) return screen.note("(no media)");
+  const std::string what =
+      media.path.empty() ? fmt::format("{} bytes", media.bytes.size()) : media.path;
+  return screen.note(media.caption) + screen.note(fmt::format("{}: {}", media.mime, what));
+}
+
+std::string draw(const GroupBlock& group, const Screen& screen) {
+  if (group.blocks.empty()) return screen.note("(no blocks)");
+  if (!group.collapsed) return blocks_text(group.blocks, false, screen);
+  std::string titles;
+  for (const Block& block : group.blocks) {
+    if (title_of(block).empty()) continue;
+    titles += (titles.empty() ? ": " : ", ") + title_of(block);
+  }
+  return screen.note(
+      fmt::format("{} blocks in the HTML, JSON and CSV forms{}", group.blocks.size(), titles));
 }
 
 }  // namespace report

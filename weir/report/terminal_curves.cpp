@@ -77,6 +77,9 @@ std::string draw(const CurvesBlock& curves, const Screen& screen) {
     lines += n_series == 1 ? screen.note(curves.series[0].name)
                            : series_legend(names_of(curves), screen);
   }
+  const bool has_bands = std::any_of(curves.series.begin(), curves.series.end(),
+                                     [](const Series& series) { return !series.lower.empty(); });
+  if (has_bands) lines += screen.note("the bands are in the HTML, JSON and CSV forms");
   return lines + omissions(curves, screen);
 }
 

@@ -31,7 +31,7 @@ Column column_of(const TableBlock& table, size_t index) {
   bool is_number = !table.rows.empty();
   for (const auto& row : table.rows) {
     column.cells.push_back(cell_text(row[index], format));
-    is_number = is_number && !std::holds_alternative<std::string>(row[index]);
+    is_number = is_number && text_of(row[index]) == nullptr;
   }
   const int cells_width = display_width(column.cells);
   column.natural = std::max(display_width(column.name), cells_width);

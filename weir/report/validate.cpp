@@ -1,25 +1,39 @@
 #include "weir/report/validate.h"
 
 #include <cmath>
+#include <set>
 
 #include "weir/base/error.h"
 #include "weir/io/printable.h"
 #include "weir/report/block_kind.h"
+#include "weir/report/links.h"
+#include "weir/report/media_type.h"
 
 namespace weir::report {
 namespace {
 
 using Range = std::optional<std::pair<double, double>>;
+using Anchors = std::set<std::string>;
+
+constexpr int kDeepestGroup = 8;  ///< Each costs two of the levels that JSON may have.
+
+void check_blocks(const std::vector<Block>& blocks, const std::string& path, int depth,
+                  const Anchors& anchors);
 
 // Checks one block; messages start with where it stands in the report.
 class Validator {
  public:
-  explicit Validator(std::string where) : where_(std::move(where)) {}
+  /// `path` is the block's number, "3.2" in a group at `depth`.
+  Validator(std::string where, const std::string& path, int depth, const Anchors& anchors)
+      : where_(std::move(where)), path_(path), depth_(depth), anchors_(anchors) {}
 
   void operator()(const TableBlock& table) const {
     for (size_t i = 0; i < table.rows.size(); ++i) {
       expect_length("cells in row " + std::to_string(i), table.rows[i].size(), "columns",
                     table.columns.size());
+      for (const Cell& cell : table.rows[i]) {
+        if (const auto* link = std::get_if<Link>(&cell)) expect_target(link->target);
+      }
     }
   }
 
@@ -39,8 +53,16 @@ class Validator {
 
   void operator()(const CurvesBlock& curves) const {
     for (const Series& series : curves.series) {
-      expect_length("values of series '" + io::printable(series.name) + "'", series.y.size(), "x",
-                    curves.x.size());
+      const std::string name = " of series '" + io::printable(series.name) + "'";
+      expect_length("values" + name, series.y.size(), "x", curves.x.size());
+      if (series.lower.empty() && series.upper.empty()) continue;
+      expect_length("lower ends" + name, series.lower.size(), "x", curves.x.size());
+      expect_length("upper ends" + name, series.upper.size(), "x", curves.x.size());
+      for (size_t i = 0; i < series.lower.size(); ++i) {
+        require(!(series.lower[i] > series.upper[i]),
+                "{}: expected a band{} from low to high, found {} to {} at index {}", where_, name,
+                series.lower[i], series.upper[i], i);
+      }
     }
   }
 
@@ -58,7 +80,18 @@ class Validator {
     }
   }
 
-  void operator()(const ScatterBlock&) const {}
+  void operator()(const ScatterBlock& scatter) const {
+    const size_t n = scatter.x.size();
+    expect_length("y", scatter.y.size(), "x", n);
+    expect_none_or("labels", scatter.labels.size(), "points", n);
+    expect_none_or("groups", scatter.groups.size(), "points", n);
+    expect_none_or("values", scatter.values.size(), "points", n);
+    expect_none_or("targets", scatter.targets.size(), "points", n);
+    require(scatter.groups.empty() || scatter.values.empty(),
+            "{}: expected colours from groups or from values, found both", where_);
+    expect_range(scatter.range);
+    for (const std::string& target : scatter.targets) expect_no_target_or(target);
+  }
 
   void operator()(const TokenStripBlock& strip) const {
     expect_none_or("values", strip.values.size(), "tokens", strip.tokens.size());
@@ -77,6 +110,37 @@ class Validator {
 
   void operator()(const TextBlock&) const {}
 
+  void operator()(const GraphBlock& graph) const {
+    for (const GraphNode& node : graph.nodes) expect_no_target_or(node.target);
+    for (size_t i = 0; i < graph.edges.size(); ++i) {
+      const GraphEdge& edge = graph.edges[i];
+      const size_t n = graph.nodes.size();
+      require(edge.from < n && edge.to < n,
+              "{}: expected edges between nodes 0 to {}, found edge {} from {} to {}", where_,
+              static_cast<int64_t>(n) - 1, i, edge.from, edge.to);
+      require(std::isfinite(edge.weight), "{}: expected finite weights, found {} at edge {}",
+              where_, edge.weight, i);
+    }
+  }
+
+  void operator()(const MediaBlock& media) const {
+    // An empty block is one that has nothing to show yet.
+    if (media.mime.empty() && media.bytes.empty() && media.path.empty()) return;
+    require(media_type(media.mime) != nullptr, "{}: expected one of the types {}, found '{}'",
+            where_, known_media_types(), io::printable(media.mime));
+    require(media.bytes.empty() != media.path.empty(), "{}: expected bytes or a path, found {}",
+            where_, media.path.empty() ? "neither" : "both");
+    const std::string fault = media.path.empty() ? "" : path_fault(media.path);
+    require(fault.empty(), "{}: expected a path relative to the page; '{}' {}", where_,
+            io::printable(media.path), fault);
+  }
+
+  void operator()(const GroupBlock& group) const {
+    require(depth_ < kDeepestGroup, "{}: expected groups in groups to a depth of {}", where_,
+            kDeepestGroup);
+    check_blocks(group.blocks, path_ + '.', depth_ + 1, anchors_);
+  }
+
  private:
   void expect_length(const std::string& what, size_t found, const char* of, size_t expected) const {
     require(found == expected, "{}: expected as many {} as {} ({}), found {}", where_, what, of,
@@ -94,18 +158,65 @@ class Validator {
             "{}: expected a finite range from low to high, found {} to {}", where_, low, high);
   }
 
-  std::string where_;
+  void expect_no_target_or(const std::string& target) const {
+    if (!target.empty()) expect_target(target);
+  }
+
+  void expect_target(const std::string& target) const {
+    const std::string fault = target_fault(target);
+    require(fault.empty(),
+            "{}: expected a link to '#Title', a page beside this one or both; '{}' {}", where_,
+            io::printable(target), fault);
+    const std::string_view title = local_title(target);
+    require(title.empty() || anchors_.count(anchor_of(title)) > 0,
+            "{}: expected a link to a block of this report, found none with the title '{}'", where_,
+            io::printable(title));
+  }
+
+  std::string where_, path_;
+  int depth_;
+  const Anchors& anchors_;
 };
+
+void check_blocks(const std::vector<Block>& blocks, const std::string& path, int depth,
+                  const Anchors& anchors) {
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const std::string number = path + std::to_string(i + 1);
+    std::visit(Validator(fmt::format("report: block {} ({} '{}')", number, kind_name(blocks[i]),
+                                     io::printable(title_of(blocks[i]))),
+                         number, depth, anchors),
+               blocks[i]);
+  }
+}
+
+void collect_anchors(const std::vector<Block>& blocks, int depth, Anchors& anchors) {
+  for (const Block& block : blocks) {
+    anchors.insert(anchor_of(title_of(block)));
+    const auto* group = std::get_if<GroupBlock>(&block);
+    if (group != nullptr && depth < kDeepestGroup) {
+      collect_anchors(group->blocks, depth + 1, anchors);
+    }
+  }
+}
+
+void check_extra(const Provenance& provenance) {
+  std::set<std::string> names;
+  for (const auto& [name, value] : named_fields(provenance)) names.insert(name);
+  for (const auto& [name, value] : provenance.extra) {
+    require(!name.empty(), "report: expected names in the provenance's extra pairs, found ''");
+    require(names.insert(name).second,
+            "report: expected every name in the provenance once, found '{}' again",
+            io::printable(name));
+  }
+}
 
 }  // namespace
 
 void validate(const Report& report) {
-  for (size_t i = 0; i < report.blocks.size(); ++i) {
-    const Block& block = report.blocks[i];
-    std::visit(Validator(fmt::format("report: block {} ({} '{}')", i + 1, kind_name(block),
-                                     io::printable(title_of(block)))),
-               block);
-  }
+  check_extra(report.provenance);
+  Anchors anchors;
+  collect_anchors(report.blocks, 0, anchors);
+  check_blocks(report.blocks, "", 0, anchors);
 }
 
 }  // namespace weir::report

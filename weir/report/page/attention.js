@@ -15,8 +15,7 @@ class AttentionView {
     this.figure = figure;
     this.block = blockOf(figure);
     this.svg = figure.querySelector(".large svg");
-    this.scale = numbersOf(figure, ["low", "high"]);
-    this.ramp = ramps[figure.dataset.ramp];
+    this.colorOf = scaleOf(figure);
     this.pool = Number(this.svg.dataset.pool);
     this.looksBack = true;
     this.pinned = this.block.tokens.length - 1;
@@ -50,11 +49,6 @@ class AttentionView {
     token.addEventListener("focus", () => this.shadeTokens(i));
     token.addEventListener("pointerleave", () => this.shadeTokens(this.pinned));
     token.addEventListener("click", () => { this.pinned = i; this.shadeTokens(i); });
-  }
-
-  colorOf(value) {
-    const part = (value - this.scale.low) / (this.scale.high - this.scale.low);
-    return this.ramp[Math.round(Math.min(1, Math.max(0, part)) * (this.ramp.length - 1))];
   }
 
   chooseHead(head) {
@@ -95,7 +89,7 @@ class AttentionView {
     this.figure.querySelectorAll(".token").forEach((token) => {
       const i = Number(token.dataset.index);
       const weight = this.looksBack ? this.pattern[chosen][i] : this.pattern[i][chosen];
-      const [background, ink] = weight === null ? ["", ""] : this.colorOf(weight);
+      const [background, ink] = this.colorOf(weight) ?? ["", ""];
       token.style.background = background;
       token.style.color = ink;
       token.classList.toggle("is-chosen", i === chosen);

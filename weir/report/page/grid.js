@@ -48,18 +48,21 @@ function hoverGrid(svg, describe, onCell) {
   });
 }
 
-document.querySelectorAll(".map svg").forEach((svg) => {
+// What a map says of a cell; rows are counted from the top of the drawing.
+function cellTexts(map, drawnRow, column) {
+  const row = map.y_up ? map.values.length - 1 - drawnRow : drawnRow;
+  const tick = (ticks, i) => (ticks.length ? visible(ticks[i]) : String(i));
+  const rows = [
+    { name: map.value_label || "value", value: number(map.values[row][column]) },
+    { name: map.y_label || "row", value: tick(map.y_ticks, row) },
+    { name: map.x_label || "column", value: tick(map.x_ticks, column) + (map.x_ticks.length ? "  (" + column + ")" : "") },
+  ];
+  return { head: map.cell_text.length ? visible(map.cell_text[row][column]) : "", rows };
+}
+
+document.querySelectorAll(".map:not([data-zoom]) svg").forEach((svg) => {
   const map = blockOf(svg);
-  hoverGrid(svg, (drawnRow, column) => {
-    const row = map.y_up ? map.values.length - 1 - drawnRow : drawnRow;
-    const tick = (ticks, i) => (ticks.length ? visible(ticks[i]) : String(i));
-    const rows = [
-      { name: map.value_label || "value", value: number(map.values[row][column]) },
-      { name: map.y_label || "row", value: tick(map.y_ticks, row) },
-      { name: map.x_label || "column", value: tick(map.x_ticks, column) + (map.x_ticks.length ? "  (" + column + ")" : "") },
-    ];
-    return { head: map.cell_text.length ? visible(map.cell_text[row][column]) : "", rows };
-  });
+  hoverGrid(svg, (row, column) => cellTexts(map, row, column));
 });
 
 document.querySelectorAll(".strip .token").forEach((token) => {
@@ -67,7 +70,7 @@ document.querySelectorAll(".strip .token").forEach((token) => {
   const i = Number(token.dataset.index);
   const rows = [{ name: "index", value: String(i) }];
   if (strip.values.length) rows.unshift({ name: strip.value_label || "value", value: number(strip.values[i]) });
-  if (strip.details.length) rows.push({ value: strip.details[i] });
+  if (strip.details.length) rows.push({ value: visible(strip.details[i]) });
   token.addEventListener("pointermove", (event) =>
     showTip(event.clientX, event.clientY, visible(strip.tokens[i]), rows));
   token.addEventListener("pointerleave", hideTip);

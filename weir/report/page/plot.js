@@ -2,21 +2,20 @@
 document.querySelectorAll(".series-legend").forEach((legend) => {
   const figure = legend.closest("figure");
   legend.querySelectorAll("li").forEach((item) => {
-    const button = element("button");
-    button.type = "button";
-    button.setAttribute("aria-pressed", "true");
-    button.append(...item.childNodes);
-    item.append(button);
+    const key = button("", "", () => set(key.getAttribute("aria-pressed") !== "true"));
+    key.setAttribute("aria-pressed", "true");
+    key.append(...item.childNodes);
+    item.append(key);
     const series = item.dataset.series;
     const set = (isOn) => {
-      button.setAttribute("aria-pressed", String(isOn));
+      key.setAttribute("aria-pressed", String(isOn));
       figure.querySelectorAll(`svg [data-series="${series}"]`).forEach((shape) =>
         shape.classList.toggle("is-off", !isOn));
+      figure.dispatchEvent(new Event("serieschange"));
     };
-    button.addEventListener("click", () => set(button.getAttribute("aria-pressed") !== "true"));
     item.setSeries = set;
     // A double click shows this one alone, or all again.
-    button.addEventListener("dblclick", () => {
+    key.addEventListener("dblclick", () => {
       const others = [...legend.children].filter((other) => other !== item);
       const isAlone = others.every((other) =>
         other.firstElementChild.getAttribute("aria-pressed") === "false");
@@ -80,7 +79,8 @@ document.querySelectorAll(".curves svg").forEach((svg) => {
     curves.series.forEach((series, i) => {
       if (!isOn(figure, i)) return;
       const y = series.y[near.index];
-      rows.push({ name: series.name, value: number(y), color: colorOf(figure, i), y });
+      const band = series.lower.length ? `  ${number(series.lower[near.index])} \u2026 ${number(series.upper[near.index])}` : "";
+      rows.push({ name: series.name, value: number(y) + band, color: colorOf(figure, i), y });
       const isDrawn = y !== null && !(plot.logY && y <= 0);
       if (isDrawn) svgElement(svg, "circle", { class: "hit", cx: x, cy: plot.y(y), r: 4, stroke: colorOf(figure, i) });
     });
@@ -104,25 +104,5 @@ document.querySelectorAll(".histogram svg").forEach((svg) => {
       { name: "count", value: String(histogram.counts[i]) },
       { name: "share", value: number(100 * histogram.counts[i] / (total || 1)) + " %" },
     ]);
-  });
-});
-
-document.querySelectorAll(".scatter svg").forEach((svg) => {
-  const figure = svg.closest("figure"), scatter = blockOf(svg), plot = plotOf(svg);
-  const groups = [...new Set(scatter.points.map((point) => point.group))];
-  onHover(svg, (at, event) => {
-    const near = nearestIndex(scatter.points, (point) => {
-      const isShown = point.x !== null && point.y !== null && isOn(figure, groups.indexOf(point.group));
-      return isShown ? Math.hypot(plot.x(point.x) - at.x, plot.y(point.y) - at.y) : Infinity;
-    });
-    if (near.distance > 24) return hideTip();
-    const point = scatter.points[near.index];
-    svgElement(svg, "circle", { class: "cursor hit", "fill-opacity": 0, cx: plot.x(point.x), cy: plot.y(point.y), r: 7 });
-    const rows = [
-      { name: scatter.x_label || "x", value: number(point.x) },
-      { name: scatter.y_label || "y", value: number(point.y) },
-    ];
-    if (point.group) rows.unshift({ name: point.group, value: "", color: colorOf(figure, groups.indexOf(point.group)) });
-    showTip(event.clientX, event.clientY, visible(point.label), rows);
   });
 });

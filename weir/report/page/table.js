@@ -17,18 +17,15 @@ function sortTable(table, column, isAscending) {
   body.append(...rows.sort(order));
 }
 
-document.querySelectorAll("table").forEach((table) => {
+document.querySelectorAll("table:not(.site-list)").forEach((table) => {
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, column) => {
-    const button = element("button", "", heading.textContent);
-    button.type = "button";
-    heading.replaceChildren(button);
-    button.addEventListener("click", () => {
+    heading.replaceChildren(button("", heading.textContent, () => {
       const isAscending = heading.getAttribute("aria-sort") !== "ascending";
       headings.forEach((other) => other.removeAttribute("aria-sort"));
       heading.setAttribute("aria-sort", isAscending ? "ascending" : "descending");
       sortTable(table, column, isAscending);
-    });
+    }));
   });
 });
 

@@ -1,37 +1,3 @@
-"use strict";
-
-const report = JSON.parse(document.getElementById("report-data").textContent);
-const ramps = JSON.parse(document.getElementById("color-ramps").textContent);
-
-// As visible() in display_text.cpp: what cannot be seen is shown as something.
-function visible(text) {
-  const hex = (c) => "<U+" + c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0") + ">";
-  return text
-    .replace(/^ +| +$/g, (spaces) => "\u2423".repeat(spaces.length))
-    .replace(/\n/g, "\u21b5")
-    .replace(/\t/g, "\u21e5")
-    .replace(/[\u0000-\u001f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)))
-    .replace(/[\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, hex);
-}
-
-function number(value) {
-  if (value === null || value === undefined) return "no value";
-  return String(Number(value.toPrecision(4)));
-}
-
-function element(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
-
-function svgElement(svg, name, attributes) {
-  const made = document.createElementNS(svg.namespaceURI, name);
-  for (const key in attributes) made.setAttribute(key, attributes[key]);
-  return svg.appendChild(made);
-}
-
 const tip = document.body.appendChild(element("div", "tip"));
 tip.hidden = true;
 tip.setAttribute("role", "status");
@@ -57,21 +23,3 @@ function showTip(x, y, head, rows) {
 function hideTip() { tip.hidden = true; }
 addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
 addEventListener("scroll", hideTip, { passive: true });
-
-function blockOf(node) {
-  return report.blocks[node.closest(".block").dataset.block];
-}
-
-// The numbers among an element's data- attributes.
-function numbersOf(node, names) {
-  const values = {};
-  for (const name of names) values[name] = Number(node.dataset[name]);
-  return values;
-}
-
-// Where the pointer is, in the drawing's own pixels.
-function pointIn(svg, event) {
-  const box = svg.getBoundingClientRect();
-  const scale = svg.viewBox.baseVal.width / box.width;
-  return { x: (event.clientX - box.left) * scale, y: (event.clientY - box.top) * scale, scale };
-}
