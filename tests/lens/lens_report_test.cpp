@@ -73,6 +73,22 @@ TEST(LensReport, ShowsTokensAsText) {
   EXPECT_EQ(prompt, "the cat sat");
 }
 
+// The fault: with a gap before the probability, a token of one space looked like two.
+TEST(LensReport, ShowsATokenOfOneSpaceAsOneInTheTableOfLayers) {
+  const LanguageModel lm = talking_model(small_tokenizer());
+  LensResult lens = logit_lens(lm, lm.tokenizer().encode("the cat sat").ids);
+  int64_t space = 0;
+  while (lm.token_text(space) != " ") ++space;
+  lens.top_ids.fill_(space);
+  lens.top_log_probs.fill_(std::log(0.0421));
+  const Report report = lens_report(lm, lens);
+  const std::string text = render_terminal(report, {120, false});
+  EXPECT_NE(text.find("\u2423 0.042"), std::string::npos);
+  EXPECT_EQ(text.find("\u2423\u2423"), std::string::npos) << text;
+  const std::string page = render_html(report);
+  EXPECT_NE(page.find("<td>\u2423 0.042</td>"), std::string::npos);
+}
+
 TEST(LensReport, NeedsTopTokens) {
   const LanguageModel lm = golden_model("gpt2");
   LensOptions options;

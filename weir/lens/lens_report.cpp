@@ -6,6 +6,7 @@
 
 #include "weir/base/error.h"
 #include "weir/lens/logit_lens.h"
+#include "weir/report/display_text.h"
 
 namespace weir {
 namespace {
@@ -95,8 +96,9 @@ TableBlock layer_table(const LanguageModel& lm, const LensResult& result) {
     std::vector<Cell> row = {names[i], result.entropy[i][-1].item<double>(),
                              result.kl_to_final[i][-1].item<double>()};
     for (int64_t k = 0; k < n_top; ++k) {
-      row.emplace_back(fmt::format("{} {:.3f}",
-                                   lm.token_text(result.top_ids[i][-1][k].item<int64_t>()),
+      // Marked here: in the cell the gap before the probability would look like part of the token.
+      const std::string token = lm.token_text(result.top_ids[i][-1][k].item<int64_t>());
+      row.emplace_back(fmt::format("{} {:.3f}", report::visible(token, report::Spaces::kMarked),
                                    std::exp(result.top_log_probs[i][-1][k].item<double>())));
     }
     table.rows.push_back(std::move(row));
