@@ -3,7 +3,7 @@ PRESET ?= dev
 BUILD := build/$(PRESET)
 WEIR := $(BUILD)/apps/cli/weir
 SECONDS_EACH ?= 60
-FUZZ_MODULES ?= io text
+FUZZ_MODULES ?= io text report
 
 .PHONY: setup configure build demo test bench fuzz format check clean help
 

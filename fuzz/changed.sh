@@ -15,10 +15,13 @@ if [[ -z $base ]] || git diff --quiet "$base" HEAD; then
 fi
 
 changed=$(git diff --name-only "$base")
-# Parsers of text read files through io; both stand on base.
+# Parsers of text and report read through io; all stand on base.
 targets=()
-if grep -qE '^(weir/(base|io)/|fuzz/)' <<< "$changed"; then targets+=(io text)
-elif grep -q '^weir/text/' <<< "$changed"; then targets+=(text)
+if grep -qE '^(weir/(base|io)/|fuzz/)' <<< "$changed"; then targets+=(io text report)
+else
+  for module in text report; do
+    if grep -q "^weir/$module/" <<< "$changed"; then targets+=("$module"); fi
+  done
 fi
 if [[ ${#targets[@]} -eq 0 ]]; then
   echo "fuzz: no parser differs from ${base:0:12}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seed corpus of every fuzz target, from the files of tests/golden.
+"""Writes the seed corpus of every fuzz target, from the files of tests/golden and tests/report.
 
 Usage: make_seeds.py FOLDER; makes FOLDER/TARGET/... .
 """
@@ -109,6 +109,8 @@ def main():
     write("gguf_vocabulary", "llama", gguf_vocabulary(b"llama"))
     copy("sharded_index", "**/*.index.json")
     write("sharded_index", "small", b'{"metadata": {"total_size": 8}, "weight_map": {"a": "x/s.safetensors"}}')
+    for path in sorted((GOLDEN.parent / "report/documents").glob("*.json")):
+        write("report", path.name, path.read_bytes())
     check_every_target_has_seeds()
 
 

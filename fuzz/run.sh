@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the fuzz targets of some modules (default: io text) for SECONDS each, two at a time, on seeds from
+# Runs the fuzz targets of some modules (default: io text report) for SECONDS each, two at a time, on seeds from
 # tests/golden. Prints a line per target; exits 1 and names the input when one fails. `make fuzz` builds them:
 #   fuzz/run.sh SECONDS [MODULE...]
 set -euo pipefail
@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 export time_limit="$1"
 export build=build/fuzz
 modules=("${@:2}")
-[[ ${#modules[@]} -gt 0 ]] || modules=(io text)
+[[ ${#modules[@]} -gt 0 ]] || modules=(io text report)
 
 run_target() {
   local name="${1##*/fuzz_}"
