@@ -46,6 +46,8 @@ Child start(const std::vector<std::string>& arguments) {
   return child;
 }
 
+}  // namespace
+
 std::string read_to_end(int descriptor) {
   std::string text;
   std::array<char, 4096> buffer;
@@ -58,8 +60,6 @@ std::string read_to_end(int descriptor) {
   ::close(descriptor);
   return text;
 }
-
-}  // namespace
 
 ChildResult run_self(const std::vector<std::string>& arguments) {
   const Child child = start(arguments);

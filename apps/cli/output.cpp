@@ -90,7 +90,7 @@ void show_document(const Report& report, const OutputOptions& output,
 }
 
 void write_files(const Report& report, const OutputOptions& output) {
-  if (!output.html.empty()) io::write_file(output.html, render_html(report));
+  if (!output.html.empty()) write_html(report, output.html);
   if (!output.csv.empty()) write_csv(report, output.csv);
 }
 

@@ -125,7 +125,7 @@ void add_run(Verb& weir) {
        "one forward pass, with interventions; saves logits and any activations",
        "Writes tokens, logits and every activation that --names matches into a safetensors file, "
        "each under its hook name. Interventions are a JSON file: a list of {where, positions, "
-       "heads, rows, op, value} (docs/reference/interventions.md).",
+       "heads, rows, components, op, value} (docs/reference/interventions.md).",
        {"weir run smollm2-135m --text 'The capital of France is' --names "
         "'blocks.*.hook_resid_post' --save out.safetensors",
         "weir run gpt2 --tokens in.safetensors:tokens --intervene ablate.json --save "

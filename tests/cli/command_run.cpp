@@ -17,6 +17,7 @@
 #include <gtest/gtest.h>
 #include <wordexp.h>
 
+#include "apps/cli/child_process.h"
 #include "apps/cli/cli.h"
 #include "weir/tensor/threads.h"
 
@@ -70,19 +71,6 @@ using Program = std::function<int(std::vector<char*>& argv)>;
   ::_exit(program(argv));
 }
 
-std::string read_to_end(int descriptor) {
-  std::string text;
-  std::array<char, 4096> buffer;
-  while (true) {
-    const ssize_t n = ::read(descriptor, buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    text.append(buffer.data(), static_cast<size_t>(n));
-  }
-  ::close(descriptor);
-  return text;
-}
-
 CommandRun forked(const std::string& arguments, const std::string& environment, Streams streams,
                   const Program& program) {
   const auto error_file = std::filesystem::temp_directory_path() /
@@ -103,7 +91,7 @@ CommandRun forked(const std::string& arguments, const std::string& environment, 
   }
   ::close(ends[1]);
   CommandRun run;
-  run.out = read_to_end(ends[0]);
+  run.out = weir::cli::read_to_end(ends[0]);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }

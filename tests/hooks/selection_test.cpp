@@ -5,11 +5,13 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "weir/base/error.h"
+#include "tests/support/refusal.h"
 #include "weir/hooks/intervention.h"
 
 namespace weir {
 namespace {
+
+using testing::refusal;
 
 using nlohmann::json;
 using Op = Intervention::Op;
@@ -33,16 +35,6 @@ Intervention change(const std::string& where, at::Tensor value, Op op = Op::kRep
 at::Tensor applied(const Intervention& intervention, const at::Tensor& x,
                    int64_t first_position = 0) {
   return apply(intervention, x, {intervention.where, first_position}, 6);
-}
-
-std::string refusal(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
-    return error.what();
-  }
-  return "";
 }
 
 void attach_to_all(const Intervention& intervention) {

@@ -6,10 +6,13 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/refusal.h"
 #include "weir/base/error.h"
 
 namespace weir {
 namespace {
+
+using testing::refusal;
 
 TEST(LeftPad, PutsPadsOnTheLeftAndMasksThem) {
   const TokenBatch batch = left_pad({{1, 2, 3}, {4}}, 9);
@@ -25,16 +28,6 @@ TEST(LeftPad, LeavesEqualRowsUnmasked) {
 TEST(LeftPad, RefusesEmptyRows) {
   EXPECT_THROW(left_pad({}), Error);
   EXPECT_THROW(left_pad({{1}, {}}), Error);
-}
-
-std::string refusal(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::kInvalidArgument);
-    return error.what();
-  }
-  return "";
 }
 
 TEST(ToTokenIds, TakesWholeNumbersOfAnyType) {

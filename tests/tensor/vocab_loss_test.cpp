@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "weir/base/error.h"
+#include "tests/support/refusal.h"
 
 namespace weir {
 namespace {
@@ -192,13 +192,9 @@ TEST(VocabScores, SecondDerivativesAreThoseOfThePlainForm) {
 
 TEST(VocabScores, RefuseTargetsOutsideTheVocabulary) {
   Problem problem{Case()};
-  const auto message = [&]() -> std::string {
-    try {
-      vocab_scores(problem.x, Matrix(problem.table), problem.b_U, problem.options);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+  const auto message = [&] {
+    return testing::refusal(
+        [&] { vocab_scores(problem.x, Matrix(problem.table), problem.b_U, problem.options); });
   };
   problem.options.targets = at::full({7}, 4500, at::kLong);
   EXPECT_NE(message().find("from 0 to 4499, got 4500"), std::string::npos) << message();

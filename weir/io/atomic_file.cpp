@@ -13,14 +13,6 @@ namespace {
 
 constexpr size_t kPendingBytes = size_t{1} << 16;
 
-// Unique among the writers of this process and, through the process id, of this machine.
-std::filesystem::path temporary_name(const std::filesystem::path& path) {
-  static std::atomic<int> counter{0};
-  std::filesystem::path name = path;
-  name += fmt::format(".{}-{}.tmp", ::getpid(), counter++);
-  return name;
-}
-
 std::filesystem::path folder_of(const std::filesystem::path& path) {
   return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
 }
@@ -35,6 +27,13 @@ void sync_folder(const std::filesystem::path& folder) {
 }
 
 }  // namespace
+
+std::filesystem::path temporary_name(const std::filesystem::path& path) {
+  static std::atomic<int> counter{0};
+  std::filesystem::path name = path;
+  name += fmt::format(".{}-{}.tmp", ::getpid(), counter++);
+  return name;
+}
 
 AtomicFile::AtomicFile(const std::filesystem::path& path)
     : path_(path), temporary_(temporary_name(path)) {

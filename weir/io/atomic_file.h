@@ -7,6 +7,10 @@
 
 namespace weir::io {
 
+/// A name beside `path` for what is still being written: unique among the writers of this process
+/// and, through the process id, of this machine.
+std::filesystem::path temporary_name(const std::filesystem::path& path);
+
 /// A file that appears complete or not at all.
 ///
 /// Bytes go to a temporary name in the same folder; `commit` syncs them to the disk and renames.

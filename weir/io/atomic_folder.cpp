@@ -1,23 +1,14 @@
 #include "weir/io/atomic_folder.h"
 
 #include <algorithm>
-#include <atomic>
-#include <unistd.h>
 
 #include "weir/base/error.h"
+#include "weir/io/atomic_file.h"
 
 namespace weir::io {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Unique among the writers of this process and, through the process id, of this machine.
-fs::path temporary_name(const fs::path& path) {
-  static std::atomic<int> counter{0};
-  fs::path name = path;
-  name += fmt::format(".{}-{}.tmp", ::getpid(), counter++);
-  return name;
-}
 
 // Without a slash at the end, which would make the last name empty.
 fs::path plain(const fs::path& path) {
