@@ -76,9 +76,8 @@ bool PromptSet::has_wrong() const {
 }
 
 at::Tensor PromptSet::answers() const {
-  return column(*this, [](const Prompt& prompt, int64_t n) {
-    return first(prompt.answer, "an answer", n);
-  });
+  return column(
+      *this, [](const Prompt& prompt, int64_t n) { return first(prompt.answer, "an answer", n); });
 }
 
 at::Tensor PromptSet::wrongs() const {
