@@ -1,7 +1,6 @@
-#include <unistd.h>
-
 #include <cstdlib>
 #include <string_view>
+#include <unistd.h>
 
 #include "weir/base/version.h"
 
@@ -23,9 +22,8 @@ void answer_version(int argc, char** argv, char**) {
 }
 
 /// The loader calls what stands in this section of an executable before any library's initialisers.
-__attribute__((section(".preinit_array"), used)) void (*const before_libraries)(int, char**,
-                                                                              char**) =
-    answer_version;
+__attribute__((section(".preinit_array"),
+               used)) void (*const before_libraries)(int, char**, char**) = answer_version;
 
 }  // namespace
 }  // namespace weir::cli
