@@ -163,6 +163,22 @@ std::vector<Case> cases() {
 INSTANTIATE_TEST_SUITE_P(Every, VocabScoresOf, ::testing::ValuesIn(cases()),
                          [](const auto& one) { return one.param.name; });
 
+// A node that holds its own output, or an output that holds itself, would never be freed.
+TEST(VocabScores, NothingOutlivesItsGraph) {
+  for (const at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    c10::weak_intrusive_ptr<at::TensorImpl> rows{at::Tensor().getIntrusivePtr()};
+    {
+      const Problem problem(Case(), dtype);
+      const VocabScores scores =
+          vocab_scores(problem.x, Matrix(problem.table), problem.b_U, problem.options);
+      torch::autograd::grad({mixed(scores)}, problem.leaves());
+      rows = c10::weak_intrusive_ptr<at::TensorImpl>(problem.x.getIntrusivePtr());
+      EXPECT_FALSE(rows.expired());
+    }
+    EXPECT_TRUE(rows.expired()) << dtype;
+  }
+}
+
 TEST(VocabScores, GradientsOfATiedTableAddUp) {
   Case of;
   of.has_bias = false;

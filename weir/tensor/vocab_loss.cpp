@@ -198,9 +198,13 @@ struct Call {
   at::Tensor forward(const std::vector<at::Tensor>& inputs) {
     const Matrix matrix = W_U(inputs);
     const at::Tensor bias = scaled_bias(inputs);
-    scores = inputs[0].scalar_type() == at::kDouble ? pass<double>(inputs, matrix, bias).scores()
-                                                    : pass<float>(inputs, matrix, bias).scores();
-    return scores.to(inputs[0].options());
+    const at::Tensor result = inputs[0].scalar_type() == at::kDouble
+                                  ? pass<double>(inputs, matrix, bias).scores()
+                                  : pass<float>(inputs, matrix, bias).scores();
+    // Detached: the node of the graph holds this object, and the output its node; had it the output
+    // itself, none of them would ever be freed.
+    scores = result.detach();
+    return result.to(inputs[0].options());
   }
 
   std::vector<at::Tensor> backward(const std::vector<at::Tensor>& inputs,
