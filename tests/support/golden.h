@@ -22,15 +22,21 @@ inline std::filesystem::path golden_topic(const std::string& topic) {
   return is_there ? shared : std::filesystem::path(WEIR_GOLDEN_DIR) / topic;
 }
 
-/// Names of the folders of a topic that hold `file`, sorted.
-inline std::vector<std::string> golden_folders(const std::string& topic, const std::string& file) {
+/// Names of the folders below `parent` that hold `file`, sorted.
+inline std::vector<std::string> folders_with(const std::filesystem::path& parent,
+                                             const std::string& file) {
   std::vector<std::string> names;
-  std::error_code no_topic;
-  for (const auto& entry : std::filesystem::directory_iterator(golden_topic(topic), no_topic)) {
+  std::error_code no_folder;
+  for (const auto& entry : std::filesystem::directory_iterator(parent, no_folder)) {
     if (std::filesystem::exists(entry.path() / file)) names.push_back(entry.path().filename());
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+/// Of a topic.
+inline std::vector<std::string> golden_folders(const std::string& topic, const std::string& file) {
+  return folders_with(golden_topic(topic), file);
 }
 
 /// Names of the files of a topic that end in `extension` (".json"), without it, sorted.

@@ -1,5 +1,5 @@
 #include "tests/io/corruption.h"
-#include "tests/support/default_model.h"
+#include "tests/support/real_models.h"
 #include "tests/text/gguf_builder.h"
 #include "tests/text/golden_cases.h"
 #include "tests/text/gpt2_folder.h"

@@ -5,6 +5,7 @@
 #include "weir/store/hub_cache.h"
 #include "weir/store/model_folder.h"
 #include "weir/store/model_name.h"
+#include "weir/store/model_record.h"
 #include "weir/store/model_store.h"
 #include "weir/store/pip_package.h"
 
@@ -20,7 +21,7 @@ bool is_model_file(const fs::path& path) {
 
 void add_model(const std::string& name, const fs::path& path, const std::string& origin,
                std::vector<StoredModel>* models) {
-  models->push_back({name, path, store::model_bytes(path), origin});
+  models->push_back({name, path, store::model_bytes(path), origin, licence_of(path)});
 }
 
 // The models of one folder: itself, or its files, which need their own names when they are many.
@@ -86,7 +87,7 @@ std::optional<fs::path> resolve_in_hub_cache(const std::string& model) {
 std::string pull_hint(const std::string& model) {
   const auto name = store::parse_model_name(model);
   const bool is_hub_name = name && name->repository.find('/') != std::string::npos;
-  if (is_hub_name || model == store::default_package().name) {
+  if (is_hub_name || store::find_package(model) != nullptr) {
     return fmt::format("run `weir models pull {}`", model);
   }
   return fmt::format("`weir models pull {}` or `weir models pull OWNER/NAME` gets one",
@@ -94,6 +95,15 @@ std::string pull_hint(const std::string& model) {
 }
 
 }  // namespace
+
+std::string licence_of(const fs::path& model) {
+  const auto record = store::read_record(model.parent_path());
+  if (!record) return "";
+  for (const store::PipPackage& package : store::known_packages()) {
+    if (record->origin == package.package + " " + package.version) return package.licence;
+  }
+  return "";
+}
 
 std::vector<StoredModel> list_models() {
   std::vector<StoredModel> models;
@@ -114,7 +124,8 @@ std::filesystem::path resolve_model(const std::string& model) {
   if (!model.empty() && fs::exists(model, ignored)) return model;
   if (const auto path = resolve_in_store(model)) return *path;
   if (const auto path = resolve_in_hub_cache(model)) return *path;
-  std::vector<std::string> names = {store::default_package().name};
+  std::vector<std::string> names;
+  for (const store::PipPackage& package : store::known_packages()) names.push_back(package.name);
   for (const StoredModel& stored : list_models()) names.push_back(stored.name);
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());

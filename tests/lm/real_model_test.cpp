@@ -1,12 +1,12 @@
 #include <gtest/gtest.h>
 
-#include "tests/support/default_model.h"
+#include "tests/support/real_models.h"
 #include "weir/lm/generate.h"
 
 namespace weir {
 namespace {
 
-class GoldenSmollm2 : public ::testing::TestWithParam<std::string> {
+class RealModel : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     const auto path = testing::stored_model(GetParam());
@@ -19,11 +19,7 @@ class GoldenSmollm2 : public ::testing::TestWithParam<std::string> {
   std::optional<LanguageModel> lm_;
 };
 
-TEST(GoldenSmollm2Folder, HasCases) {
-  EXPECT_FALSE(testing::smollm2_cases().empty()) << golden_topic("");
-}
-
-TEST_P(GoldenSmollm2, EncodesThePromptsAsTheReference) {
+TEST_P(RealModel, EncodesThePromptsAsTheReference) {
   for (const auto& prompt : golden_["prompts"]) {
     EXPECT_EQ(lm_->tokenizer().encode(prompt["text"].get<std::string>()).ids,
               prompt["ids"].get<std::vector<int64_t>>())
@@ -31,7 +27,7 @@ TEST_P(GoldenSmollm2, EncodesThePromptsAsTheReference) {
   }
 }
 
-TEST_P(GoldenSmollm2, TokenLogProbsAreTheReferences) {
+TEST_P(RealModel, TokenLogProbsAreTheReferences) {
   for (const auto& prompt : golden_["prompts"]) {
     const TokenBatch batch = left_pad({prompt["ids"].get<std::vector<int64_t>>()});
     const at::Tensor log_probs = lm_->token_log_probs(batch)[0];
@@ -47,7 +43,7 @@ TEST_P(GoldenSmollm2, TokenLogProbsAreTheReferences) {
 
 // All prompts, of unequal length, in one batch. Where the reference's best two tokens are closer
 // than float32 can tell, the row may go another way from there.
-TEST_P(GoldenSmollm2, GreedyIsTheReferences) {
+TEST_P(RealModel, GreedyIsTheReferences) {
   constexpr double kUndecided = 1e-3;
   std::vector<std::vector<int64_t>> prompts;
   for (const auto& prompt : golden_["prompts"]) {
@@ -76,9 +72,7 @@ TEST_P(GoldenSmollm2, GreedyIsTheReferences) {
   }
 }
 
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoldenSmollm2);
-INSTANTIATE_TEST_SUITE_P(Models, GoldenSmollm2, ::testing::ValuesIn(testing::smollm2_cases()),
-                         [](const auto& model) { return case_name(model.param); });
+WEIR_GOLDEN_REAL_MODELS(RealModel);
 
 }  // namespace
 }  // namespace weir

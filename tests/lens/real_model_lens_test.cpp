@@ -1,18 +1,14 @@
 #include <gtest/gtest.h>
 
-#include "tests/support/default_model.h"
+#include "tests/support/real_models.h"
 #include "weir/lens/logit_lens.h"
 
 namespace weir {
 namespace {
 
-class GoldenSmollm2 : public ::testing::TestWithParam<std::string> {};
+class RealModel : public ::testing::TestWithParam<std::string> {};
 
-TEST(GoldenSmollm2Folder, HasCases) {
-  EXPECT_FALSE(testing::smollm2_cases().empty()) << golden_topic("");
-}
-
-TEST_P(GoldenSmollm2, LensEntropiesAreTheReferences) {
+TEST_P(RealModel, LensEntropiesAreTheReferences) {
   const auto path = testing::stored_model(GetParam());
   if (!path) GTEST_SKIP() << "not in the store; get it by: weir models pull " << GetParam();
   const LanguageModel lm = LanguageModel::load(*path);
@@ -39,9 +35,7 @@ TEST_P(GoldenSmollm2, LensEntropiesAreTheReferences) {
   EXPECT_GT(n_compared, 0);
 }
 
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoldenSmollm2);
-INSTANTIATE_TEST_SUITE_P(Models, GoldenSmollm2, ::testing::ValuesIn(testing::smollm2_cases()),
-                         [](const auto& model) { return case_name(model.param); });
+WEIR_GOLDEN_REAL_MODELS(RealModel);
 
 }  // namespace
 }  // namespace weir
