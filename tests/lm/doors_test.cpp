@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/io/temporary_folder.h"
 #include "tests/lm/tiny_models.h"
 #include "weir/base/error.h"
 #include "weir/base/log.h"
@@ -205,6 +206,29 @@ TEST(EndTokens, OfAListInTheConfigAllCount) {
   const Generation row = generate(lm, {prompt}, options).rows[0];
   EXPECT_EQ(row.tokens, expected["right_tokens_of_weir_json"].get<std::vector<int64_t>>());
   EXPECT_EQ(row.stopped_by, "eos");
+}
+
+// A generation_config.json that is there but says nothing takes nothing away; one that names ends
+// adds to them.
+TEST(EndTokens, AreTheUnionOfWhatTheFilesSay) {
+  const std::filesystem::path source = std::string(WEIR_GOLDEN_DIR) + "/eos_list/model";
+  const auto stops_after = [&](const std::string& generation_config) {
+    const io::TemporaryFolder folder;
+    for (const auto& entry : std::filesystem::directory_iterator(source)) {
+      std::filesystem::copy(entry.path(), folder.path() / entry.path().filename());
+    }
+    std::ofstream(folder / "generation_config.json") << generation_config;
+    const LanguageModel lm = LanguageModel::load(folder.path());
+    GenerateOptions options = greedy(12);
+    options.stop_at_eos = true;
+    return generate(lm, {lm.tokenizer().encode("hello").ids}, options).rows[0].tokens.size();
+  };
+  for (const char* silent :
+       {"{}", R"({"eos_token_id": null})", R"({"temperature": 0.5})", R"({"eos_token_id": []})"}) {
+    EXPECT_EQ(stops_after(silent), 3U) << silent;
+  }
+  EXPECT_EQ(stops_after(R"({"eos_token_id": 24})"), 1U);
+  EXPECT_EQ(stops_after(R"({"eos_token_id": [29, 24]})"), 1U);
 }
 
 }  // namespace

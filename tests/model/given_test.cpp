@@ -167,7 +167,8 @@ TEST_P(Given, AValueOfAnotherShapeIsRefused) {
 
 INSTANTIATE_TEST_SUITE_P(Families, Given,
                          testing::Values("gpt2", "llama_gqa_tied", "gemma3_text", "gpt_neox",
-                                         "olmo2", "bloom"),
+                                         "olmo2", "bloom", "bloom_post_norm", "phi_qk_norm",
+                                         "stablelm_12b_style"),
                          [](const auto& family) { return family.param; });
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "weir/base/error.h"
 #include "weir/lens/logit_lens.h"
 #include "weir/report/display_text.h"
+#include "weir/tensor/convert.h"
 
 namespace weir {
 namespace {
@@ -28,11 +29,6 @@ std::vector<std::string> short_names(const LensResult& result) {
   return names;
 }
 
-std::vector<double> as_doubles(const at::Tensor& x) {
-  const at::Tensor flat = x.to(at::kDouble).contiguous();
-  return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
-}
-
 TokenStripBlock token_strip(const LensResult& result) {
   TokenStripBlock strip;
   strip.title = "Prompt: surprisal of each token";
@@ -41,7 +37,7 @@ TokenStripBlock token_strip(const LensResult& result) {
   // Nothing predicts the first token.
   strip.values.push_back(std::numeric_limits<double>::quiet_NaN());
   strip.details.push_back("not predicted");
-  const std::vector<double> log_probs = as_doubles(result.output_log_prob);
+  const std::vector<double> log_probs = to_doubles(result.output_log_prob);
   for (int64_t i = 0; i < result.output_rank.size(0); ++i) {
     strip.values.push_back(-log_probs[i]);
     strip.details.push_back(fmt::format("{:.3f} nats, p = {:.4f}, rank {}", -log_probs[i],
@@ -62,7 +58,7 @@ HeatMapBlock layer_map(const LanguageModel& lm, const LensResult& result) {
   map.range = std::pair<double, double>(0, 1);
   const int64_t n_positions = result.top_ids.size(1);
   for (int64_t i = 0; i < result.top_ids.size(0); ++i) {
-    map.values.push_back(as_doubles(result.top_log_probs[i].select(1, 0).exp()));
+    map.values.push_back(to_doubles(result.top_log_probs[i].select(1, 0).exp()));
     std::vector<std::string>& row = map.cell_text.emplace_back();
     for (int64_t t = 0; t < n_positions; ++t) {
       row.push_back(lm.token_text(result.top_ids[i][t][0].item<int64_t>()));
@@ -115,8 +111,8 @@ CurvesBlock layer_curves(const std::string& title, const std::string& y_label,
   curves.x_label = "stream read (0: the first of the map above)";
   curves.y_label = y_label;
   for (int64_t i = 0; i < values.size(0); ++i) curves.x.push_back(static_cast<double>(i));
-  curves.series = {{"last position", as_doubles(values.select(1, -1))},
-                   {"mean over positions", as_doubles(values.mean(1))}};
+  curves.series = {{"last position", to_doubles(values.select(1, -1))},
+                   {"mean over positions", to_doubles(values.mean(1))}};
   return curves;
 }
 

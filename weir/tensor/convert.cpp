@@ -117,6 +117,11 @@ io::TensorView to_view(std::string name, const at::Tensor& tensor) {
   return view;
 }
 
+std::vector<double> to_doubles(const at::Tensor& tensor) {
+  const at::Tensor flat = tensor.detach().to(at::kCPU, at::kDouble).contiguous();
+  return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
+}
+
 at::ScalarType parse_dtype(std::string_view name) {
   if (name == "float32" || name == "fp32" || name == "f32") return at::kFloat;
   if (name == "bfloat16" || name == "bf16") return at::kBFloat16;

@@ -19,6 +19,9 @@ at::Tensor to_tensor(const io::TensorView& view);
 /// had to be made.
 io::TensorView to_view(std::string name, const at::Tensor& tensor);
 
+/// Its values, row by row, as reports take them; whatever its type and device.
+std::vector<double> to_doubles(const at::Tensor& tensor);
+
 /// "fp32"/"float32"/"f32", "bf16"/"bfloat16", "fp16"/"float16"/"f16", "fp64"/...; others:
 /// kInvalidArgument with the list.
 at::ScalarType parse_dtype(std::string_view name);

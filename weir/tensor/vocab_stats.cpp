@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <map>
 #include <optional>
 #include <vector>
 
@@ -12,6 +11,8 @@
 #include "weir/base/error.h"
 #include "weir/base/progress.h"
 #include "weir/tensor/kernels/kernels.h"
+#include "weir/tensor/vocab_ranks.h"
+#include "weir/tensor/vocab_references.h"
 #include "weir/tensor/vocab_tiles.h"
 
 namespace weir {
@@ -20,93 +21,13 @@ namespace {
 using vocab::each_row;
 using vocab::kFewRows;
 using vocab::kRowsAtOnce;
+using vocab::RankedTargets;
+using vocab::References;
 using vocab::RunningSums;
 using vocab::Tiles;
 
 constexpr int64_t kRowsOfAPass = 1 << 14;  // Rows for which a converted tile of W_U is used.
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
-
-/// The distributions that others are compared with.
-class References {
- public:
-  /// `of`: int64 [N], the row of x that each row is compared with.
-  References(const at::Tensor& x, const at::Tensor& of) : slot_(of.size(0)) {
-    std::map<int64_t, int64_t> slots;
-    std::vector<int64_t> rows;
-    for (int64_t i = 0; i < of.size(0); ++i) {
-      const int64_t row = of.data_ptr<int64_t>()[i];
-      const auto [entry, is_new] = slots.emplace(row, slots.size());
-      if (is_new) rows.push_back(row);
-      slot_[i] = entry->second;
-    }
-    x_ = x.index_select(0, at::tensor(rows, at::kLong).to(x.device()));
-    sums_.resize(rows.size());
-    kept_.resize(rows.size());
-  }
-
-  int64_t size() const { return x_.size(0); }
-
-  void add(const Tiles& tiles) {
-    z_ = at::empty({size(), tiles.width()}, at::kFloat);
-    exponentials_ = at::empty_like(z_);
-    for (int64_t first = 0; first < size(); first += kRowsAtOnce) {
-      const int64_t last = std::min(first + kRowsAtOnce, size());
-      tiles.multiply(x_.slice(0, first, last), z_.slice(0, first, last));
-    }
-    each_row(size(), [&](int64_t i) {
-      float* z = z_.data_ptr<float>() + i * tiles.width();
-      const float max = tiles.finish(z);
-      kept_[i] =
-          sums_[i].add(z, tiles.width(), max, exponentials_.data_ptr<float>() + i * tiles.width());
-    });
-  }
-
-  /// Carries on sum of exp(z_ref - max_ref) (z_ref - z) for row i with logits z.
-  double difference(int64_t i, double so_far, const float* z) const {
-    const int64_t slot = slot_[i], width = z_.size(1);
-    return kept_[slot] * so_far +
-           kernels::best().weighted_difference(exponentials_.data_ptr<float>() + slot * width,
-                                               z_.data_ptr<float>() + slot * width, z, width);
-  }
-  const RunningSums& sums_for(int64_t i) const { return sums_[slot_[i]]; }
-
- private:
-  std::vector<int64_t> slot_;  ///< Of each row of x: which reference is its own.
-  at::Tensor x_;
-  std::vector<RunningSums> sums_;
-  std::vector<double> kept_;
-  at::Tensor z_, exponentials_;  ///< [R, tile] of the current tile.
-};
-
-/// The target tokens of some rows. Their logits come from sums in another order than the tiles',
-/// so that two equal tokens could seem to differ by rounding: logits that float32 cannot tell
-/// apart count as ties.
-struct Targets {
-  std::vector<double> logit;
-  std::vector<float> above;  ///< Logits greater than this rank before the target.
-  std::vector<int64_t> rank;
-
-  Targets(const at::Tensor& x, const Matrix& W_U, const at::Tensor& b_U, const at::Tensor& ids,
-          double softcap)
-      : logit(ids.size(0)), above(ids.size(0)), rank(ids.size(0), 0) {
-    constexpr double kRounding = 4 * std::numeric_limits<float>::epsilon();
-    for (int64_t first = 0; first < x.size(0); first += kRowsAtOnce) {
-      const int64_t last = std::min(first + kRowsAtOnce, x.size(0));
-      const at::Tensor rows = x.slice(0, first, last);
-      const at::Tensor part = ids.slice(0, first, last).to(x.device());
-      const at::Tensor columns = W_U.lookup(part, at::kFloat);
-      at::Tensor z = (rows.to(at::kDouble) * columns).sum(-1);
-      if (b_U.defined()) z += b_U.to(x.device()).index_select(0, part);
-      if (softcap > 0) z = (z / softcap).tanh() * softcap;
-      z = z.cpu();
-      const at::Tensor slack = (rows.norm(2, -1) * columns.norm(2, -1)).cpu().to(at::kDouble);
-      for (int64_t i = first; i < last; ++i) {
-        logit[i] = z.data_ptr<double>()[i - first];
-        above[i] = static_cast<float>(logit[i] + kRounding * slack.data_ptr<double>()[i - first]);
-      }
-    }
-  }
-};
 
 /// One pass over the vocabulary for up to kRowsOfAPass rows.
 class Pass {
@@ -211,7 +132,7 @@ class Pass {
   Tiles tiles_;
   int64_t n_vocabulary_;
   std::vector<RunningSums> sums_;
-  std::optional<Targets> targets_;
+  std::optional<RankedTargets> targets_;
   std::optional<References> references_;
   std::vector<double> differences_;
   at::Tensor top_values_, top_ids_;  ///< [N, k]
