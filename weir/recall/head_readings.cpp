@@ -1,0 +1,132 @@
+#include "weir/recall/head_readings.h"
+
+#include <algorithm>
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include "weir/base/error.h"
+#include "weir/model/heads.h"
+#include "weir/nn/norm.h"
+#include "weir/recall/final_reader.h"
+
+namespace weir {
+namespace {
+
+constexpr int64_t kRowsAtOnce = 256;  // logits of so many rows: 50 MB for a vocabulary of 49,152
+
+// What a head writes for normed streams x [R, D].
+class Writer {
+ public:
+  Writer(const LanguageModel& lm, const HeadId& id) {
+    const ModelConfig& config = lm.config();
+    const AttentionWeights& weights = lm.transformer().weights().blocks[id.layer].attn;
+    const at::ScalarType dtype = lm.transformer().dtype();
+    const int64_t d_head = config.d_head, group = kv_head(config, id.head);
+    W_V_ = weights.W_V.dense(dtype).slice(1, group * d_head, (group + 1) * d_head);
+    W_O_ = weights.W_O.dense(dtype).slice(0, id.head * d_head, (id.head + 1) * d_head);
+    if (weights.b_V.defined()) b_V_ = weights.b_V.slice(0, group * d_head, (group + 1) * d_head);
+  }
+  at::Tensor operator()(const at::Tensor& x) const {
+    const at::Tensor v = at::matmul(x, W_V_);
+    return at::matmul(b_V_.defined() ? v + b_V_ : v, W_O_);
+  }
+  const at::Tensor& W_V() const { return W_V_; }
+  const at::Tensor& W_O() const { return W_O_; }
+
+ private:
+  at::Tensor W_V_, W_O_, b_V_;  // [D, K], [K, D], [K]
+};
+
+double share_in_top(const LanguageModel& lm, const at::Tensor& written, const at::Tensor& tokens,
+                    int64_t top) {
+  int64_t n_hits = 0;
+  for (int64_t first = 0; first < written.size(0); first += kRowsAtOnce) {
+    const int64_t end = std::min(first + kRowsAtOnce, written.size(0));
+    const at::Tensor logits = lm.transformer().unembed(written.slice(0, first, end));
+    const at::Tensor own = logits.gather(1, tokens.slice(0, first, end).unsqueeze(1));
+    n_hits += ((logits > own).sum(1) < top).sum().item<int64_t>();
+  }
+  return static_cast<double>(n_hits) / static_cast<double>(written.size(0));
+}
+
+at::Tensor correlation(const at::Tensor& x_in, const at::Tensor& y_in) {  // over axis 0
+  const at::Tensor x = x_in.to(at::kDouble), y = y_in.to(at::kDouble);
+  const at::Tensor a = x - x.mean(0), b = y - y.mean(0);
+  return (a * b).sum(0) / (a.square().sum(0) * b.square().sum(0)).sqrt();
+}
+
+double positivity(const at::Tensor& matrix) {
+  const at::Tensor lambda = at::linalg_eigvals(matrix.to(at::kDouble));
+  return (at::real(lambda).sum() / lambda.abs().sum()).item<double>();
+}
+
+}  // namespace
+
+HeadReadings read_heads(const LastPosition& prompts, const at::Tensor& first,
+                        const at::Tensor& last, const at::Tensor& subject) {
+  const at::NoGradGuard no_grad;
+  const LastActivations& clean = prompts.clean();
+  const at::Tensor position = at::arange(clean.pattern.size(3), at::kLong);
+  const at::Tensor is_subject = position.ge(first.unsqueeze(1)) & position.le(last.unsqueeze(1));
+  HeadReadings readings;
+  readings.attention = (clean.pattern * is_subject.view({1, is_subject.size(0), 1, -1}))
+                           .sum(-1)
+                           .transpose(0, 1);
+  const FinalReader reader(prompts.lm());
+  const at::Tensor u = reader.W_U().index_select(1, subject).t();  // [N, D]
+  readings.write = at::einsum("lnhd,nd->nlh", {clean.head_out, u});
+  readings.pearson = correlation(readings.attention, readings.write);
+  return readings;
+}
+
+CopyScores copy_scores(const LanguageModel& lm, const std::vector<HeadId>& heads,
+                       const at::Tensor& streams, const at::Tensor& tokens, int64_t top) {
+  const at::NoGradGuard no_grad;
+  const ModelConfig& config = lm.config();
+  if (config.n_layers < 2) {
+    fail(ErrorCode::kUnsupported, "copy scores: expected two layers, this model has one");
+  }
+  const NormWeights& ln1 = lm.transformer().weights().blocks[1].ln1;
+  const at::Tensor read = ln1.present ? norm(streams, config.norm, config.norm_eps, ln1.w, ln1.b,
+                                             config.norm_offset)
+                                      : streams;
+  std::vector<double> positive, negative;
+  for (const HeadId& head : heads) {
+    const at::Tensor written = Writer(lm, head)(read);
+    positive.push_back(share_in_top(lm, written, tokens, top));
+    negative.push_back(share_in_top(lm, -written, tokens, top));
+  }
+  return {at::tensor(positive, at::kDouble), at::tensor(negative, at::kDouble)};
+}
+
+EigenPositivity eigen_positivity(const LanguageModel& lm) {
+  const at::NoGradGuard no_grad;
+  const ModelConfig& config = lm.config();
+  const Weights& weights = lm.transformer().weights();
+  const FinalReader reader(lm);
+  const auto centred = [&](const at::Tensor& W) {  // over its input axis, as LayerNorm reads it
+    return config.norm == NormKind::kLayerNorm ? W - W.mean(0) : W;
+  };
+  // [D, D]: from the stream to all tokens and back to their embeddings.
+  const at::Tensor W_E = weights.W_E.dense(lm.transformer().dtype()).t();  // [V, D]
+  const at::Tensor through =
+      centred(reader.gain().unsqueeze(1) * at::matmul(reader.W_U(), W_E)).to(at::kDouble);
+  EigenPositivity result;
+  result.ov = at::zeros({config.n_layers, config.n_heads}, at::kDouble);
+  result.full = at::zeros_like(result.ov);
+  for (int64_t layer = 0; layer < config.n_layers; ++layer) {
+    const at::Tensor& w = weights.blocks[layer].ln1.w;
+    for (int64_t head = 0; head < config.n_heads; ++head) {
+      const Writer writer(lm, {layer, head});
+      const at::Tensor W_O = writer.W_O().to(at::kDouble), W_V = writer.W_V().to(at::kDouble);
+      result.ov[layer][head] = positivity(at::mm(W_O, W_V));
+      const at::Tensor read =
+          w.defined() ? (w.to(at::kDouble) + config.norm_offset).unsqueeze(1) * W_V : W_V;
+      result.full[layer][head] = positivity(at::mm(at::mm(W_O, through), centred(read)));
+    }
+  }
+  return result;
+}
+
+}  // namespace weir
