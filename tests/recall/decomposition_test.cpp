@@ -28,9 +28,12 @@ class GoldenRecallDecomposition : public ::testing::TestWithParam<std::string> {
     EXPECT_LT(relative_difference(found, t_[key]), kTolerance) << key;
   }
   void expect_fit(const PartsFit& fit, const std::string& name) {
-    for (const auto& [key, value] :
-         Tensors{{"w", fit.w}, {"g", fit.g}, {"se", fit.se}, {"b", fit.b}, {"G", fit.G},
-                 {"h", fit.h}}) {
+    for (const auto& [key, value] : Tensors{{"w", fit.w},
+                                            {"g", fit.g},
+                                            {"se", fit.se},
+                                            {"b", fit.b},
+                                            {"G", fit.G},
+                                            {"h", fit.h}}) {
       expect(value, name + "." + key);
     }
     EXPECT_NEAR(fit.r2, n_[name]["R2"].get<double>(), kTolerance);
@@ -86,8 +89,7 @@ TEST_P(GoldenRecallDecomposition, AfterTheNorm) {
       LanguageModel::load(golden_topic("models") / testing::model_and_layer(GetParam()).first)
           .config()
           .norm == NormKind::kLayerNorm;
-  const at::Tensor normed =
-      normed_parts(c(), t_["in.ln2_scale"], t_["in.ln2_gain"], is_layer_norm);
+  const at::Tensor normed = normed_parts(c(), t_["in.ln2_scale"], t_["in.ln2_gain"], is_layer_norm);
   const PartsFit fit = fit_in_batches(normed, m(), 1000);
   expect_fit(fit, "M2");
   expect(r2_by_coordinate(fit, normed, m()), "M2.R2_coord");

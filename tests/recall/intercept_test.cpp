@@ -101,8 +101,7 @@ TEST_P(GoldenRecallMlp, HeadsBeforeAndAfter) {
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoldenRecallMlp);
-INSTANTIATE_TEST_SUITE_P(Cases, GoldenRecallMlp,
-                         ::testing::ValuesIn(recall_cases("decomposition")),
+INSTANTIATE_TEST_SUITE_P(Cases, GoldenRecallMlp, ::testing::ValuesIn(recall_cases("decomposition")),
                          [](const auto& i) { return case_name(i.param); });
 
 }  // namespace

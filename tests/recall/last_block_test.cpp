@@ -136,8 +136,7 @@ TEST_P(GoldenRecallLastBlock, ExtremesOfMitigations) {
   }
   const at::Tensor skipped =
       last_.run(mitigation_hooks(lm_, Mitigation::kSkipBlock, 1, inputs), layer);
-  EXPECT_LT(relative_difference(skipped,
-                                lm_.transformer().unembed(last_.clean().resid_pre[layer])),
+  EXPECT_LT(relative_difference(skipped, lm_.transformer().unembed(last_.clean().resid_pre[layer])),
             1e-12);
 }
 

@@ -42,8 +42,7 @@ TEST_P(LastPositionOfFamily, GivesWhatAForwardOverAllPositionsGives) {
               kRounding);
     // Re-runs from any layer, also with rows repeated, leave the logits as they are.
     const at::Tensor rows = at::tensor({1, 0, 1}, at::kLong);
-    EXPECT_LT(max_difference(last.run({}, layer, rows),
-                             last.clean().logits.index_select(0, rows)),
+    EXPECT_LT(max_difference(last.run({}, layer, rows), last.clean().logits.index_select(0, rows)),
               kRounding);
   }
 }
@@ -62,14 +61,13 @@ TEST_P(LastPositionOfFamily, ChangesActAsInAWholeRun) {
   RunOptions options;
   options.interventions = {scale};
   const at::Tensor expected = lm.run(batch, options).logits.select(1, -1);
-  const at::Tensor found =
-      last.run({{scale.where,
-                 [](const at::Tensor& x, const HookContext&) {
-                   at::Tensor y = x.clone();
-                   y.select(2, 1).mul_(3);
-                   return y;
-                 }}},
-               layer);
+  const at::Tensor found = last.run({{scale.where,
+                                      [](const at::Tensor& x, const HookContext&) {
+                                        at::Tensor y = x.clone();
+                                        y.select(2, 1).mul_(3);
+                                        return y;
+                                      }}},
+                                    layer);
   EXPECT_LT(max_difference(found, expected), kRounding);
   EXPECT_GT(max_difference(found, last.clean().logits), 1e-6);
 }
@@ -96,9 +94,9 @@ TEST_P(LastPositionOfFamily, PartsOfTheStreamAddUp) {
   // Frozen with nothing changed: the clean stream.
   const at::Tensor rows = at::arange(2, at::kLong);
   for (const bool freeze : {false, true}) {
-    EXPECT_LT(max_difference(last.run_frozen(clean.resid_pre[0], 0, rows, freeze),
-                             clean.resid_post[-1]),
-              kRounding);
+    EXPECT_LT(
+        max_difference(last.run_frozen(clean.resid_pre[0], 0, rows, freeze), clean.resid_post[-1]),
+        kRounding);
   }
 }
 

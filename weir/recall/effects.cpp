@@ -22,8 +22,8 @@ std::vector<PathEffects> path_effects(const LastPosition& last, const std::vecto
   for (int64_t layer = 0; layer < n_layers; ++layer) {
     // Rows: sender by sender, all prompts each. The heads' change enters before this layer's MLP,
     // which therefore reacts too; the MLP's own enters after it.
-    const at::Tensor& out = clean.head_out[layer];                        // [N, H, D]
-    const at::Tensor change = (out.mean(0) - out).transpose(0, 1);        // [H, N, D]
+    const at::Tensor& out = clean.head_out[layer];                  // [N, H, D]
+    const at::Tensor change = (out.mean(0) - out).transpose(0, 1);  // [H, N, D]
     const at::Tensor rows = at::arange(n, at::kLong).repeat({n_heads});
     const at::Tensor head_streams =
         last.run_frozen((clean.resid_pre[layer] + change).flatten(0, 1), layer, rows, freeze_mlps);

@@ -53,8 +53,7 @@ at::Tensor FinalReader::gain() const {
 }
 
 bool FinalReader::centres() const {
-  return lm_.config().norm == NormKind::kLayerNorm &&
-         lm_.transformer().weights().ln_final.present;
+  return lm_.config().norm == NormKind::kLayerNorm && lm_.transformer().weights().ln_final.present;
 }
 
 at::Tensor FinalReader::centred(const at::Tensor& y) const {

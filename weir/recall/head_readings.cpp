@@ -70,9 +70,8 @@ HeadReadings read_heads(const LastPosition& prompts, const at::Tensor& first,
   const at::Tensor position = at::arange(clean.pattern.size(3), at::kLong);
   const at::Tensor is_subject = position.ge(first.unsqueeze(1)) & position.le(last.unsqueeze(1));
   HeadReadings readings;
-  readings.attention = (clean.pattern * is_subject.view({1, is_subject.size(0), 1, -1}))
-                           .sum(-1)
-                           .transpose(0, 1);
+  readings.attention =
+      (clean.pattern * is_subject.view({1, is_subject.size(0), 1, -1})).sum(-1).transpose(0, 1);
   const FinalReader reader(prompts.lm());
   const at::Tensor u = reader.W_U().index_select(1, subject).t();  // [N, D]
   readings.write = at::einsum("lnhd,nd->nlh", {clean.head_out, u});
@@ -88,9 +87,9 @@ CopyScores copy_scores(const LanguageModel& lm, const std::vector<HeadId>& heads
     fail(ErrorCode::kUnsupported, "copy scores: expected two layers, this model has one");
   }
   const NormWeights& ln1 = lm.transformer().weights().blocks[1].ln1;
-  const at::Tensor read = ln1.present ? norm(streams, config.norm, config.norm_eps, ln1.w, ln1.b,
-                                             config.norm_offset)
-                                      : streams;
+  const at::Tensor read =
+      ln1.present ? norm(streams, config.norm, config.norm_eps, ln1.w, ln1.b, config.norm_offset)
+                  : streams;
   std::vector<double> positive, negative;
   for (const HeadId& head : heads) {
     const at::Tensor written = Writer(lm, head)(read);

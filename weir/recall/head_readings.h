@@ -23,7 +23,8 @@ HeadReadings read_heads(const LastPosition& prompts, const at::Tensor& first,
 /// Whether a head, given a token's stream after block 0 (through ln1 of block 1), writes what
 /// unembeds to that token among the `top` first.
 struct CopyScores {
-  at::Tensor positive, negative;  ///< [heads]: shares of tokens; negative: of what it writes times -1
+  at::Tensor positive,
+      negative;  ///< [heads]: shares of tokens; negative: of what it writes times -1
 };
 /// `streams` [R, D]: streams after block 0, `tokens` int64 [R]. A model of one layer has no ln1 of
 /// block 1: kUnsupported.

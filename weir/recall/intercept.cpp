@@ -37,11 +37,10 @@ at::Tensor run_with_mlp_out(const LastPosition& last, int64_t layer, const at::T
 
 at::Tensor run_with_mlp_plus(const LastPosition& last, int64_t layer, const at::Tensor& vector) {
   const at::NoGradGuard no_grad;
-  return last.run({{mlp_out(layer),
-                    [&](const at::Tensor& y, const HookContext&) {
-                      return y + vector.to(y.options());
-                    }}},
-                  layer);
+  return last.run(
+      {{mlp_out(layer),
+        [&](const at::Tensor& y, const HookContext&) { return y + vector.to(y.options()); }}},
+      layer);
 }
 
 }  // namespace weir

@@ -35,15 +35,17 @@ at::Tensor ranks(const at::Tensor& x) {
 at::Tensor unit_columns(const at::Tensor& U) { return U / U.norm(2, 0, true); }
 
 at::Tensor last_W_out(const LanguageModel& lm) {
-  return lm.transformer().weights().blocks.back().mlp.W_out.dense(lm.transformer().dtype()).to(
-      at::kDouble);
+  return lm.transformer()
+      .weights()
+      .blocks.back()
+      .mlp.W_out.dense(lm.transformer().dtype())
+      .to(at::kDouble);
 }
 
 }  // namespace
 
 AverageTokens average_tokens(const FinalReader& reader, const at::Tensor& unigram) {
-  return {reader.mean_W_U(),
-          at::mv(reader.W_U(), unigram.to(reader.W_U().scalar_type()))};
+  return {reader.mean_W_U(), at::mv(reader.W_U(), unigram.to(reader.W_U().scalar_type()))};
 }
 
 double spearman(const at::Tensor& x, const at::Tensor& y) {

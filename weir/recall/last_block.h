@@ -30,9 +30,9 @@ struct ComponentReading {
 };
 
 struct LastBlock {
-  at::Tensor attn_own, mlp_own;        ///< [N] change of the answer's pi
-  at::Tensor attn_frozen, mlp_frozen;  ///< [N]
-  at::Tensor head_dla;                 ///< [N, H] frozen; with b_O's share they sum to attn_frozen
+  at::Tensor attn_own, mlp_own;         ///< [N] change of the answer's pi
+  at::Tensor attn_frozen, mlp_frozen;   ///< [N]
+  at::Tensor head_dla;                  ///< [N, H] frozen; with b_O's share they sum to attn_frozen
   std::vector<int64_t> negative_heads;  ///< Mean over prompts below 0.
   AverageTokens average;
   std::vector<ComponentReading> components;

@@ -42,9 +42,9 @@ at::Tensor added_by_heads(const LanguageModel& lm, const ActivationCache& cache,
 }
 
 std::vector<std::string> wanted_names(const LanguageModel& lm) {
-  std::vector<std::string> names = {"blocks.*.hook_resid_pre",     "blocks.*.hook_resid_post",
-                                    "blocks.*.hook_attn_out",      "blocks.*.hook_mlp_in",
-                                    "blocks.*.hook_mlp_out",       "blocks.*.attn.hook_result",
+  std::vector<std::string> names = {"blocks.*.hook_resid_pre",   "blocks.*.hook_resid_post",
+                                    "blocks.*.hook_attn_out",    "blocks.*.hook_mlp_in",
+                                    "blocks.*.hook_mlp_out",     "blocks.*.attn.hook_result",
                                     "blocks.*.attn.hook_pattern"};
   for (const BlockWeights& block : lm.transformer().weights().blocks) {
     if (!block.ln1_post.present) continue;
@@ -100,8 +100,7 @@ LastPosition::LastPosition(const LanguageModel& lm, const TokenBatch& prompts)
   clean_.mlp_out = stacked(kept, n_layers, "hook_mlp_out", 1);
   clean_.result = stacked(kept, n_layers, "attn.hook_result", 1);
   clean_.pattern = stacked(kept, n_layers, "attn.hook_pattern", 2);
-  clean_.resid_mid =
-      config.parallel_block ? clean_.resid_pre + clean_.attn_out : clean_.mlp_in;
+  clean_.resid_mid = config.parallel_block ? clean_.resid_pre + clean_.attn_out : clean_.mlp_in;
   clean_.head_out = added_by_heads(lm, kept, clean_.result);
 }
 
@@ -122,8 +121,8 @@ at::Tensor LastPosition::run(const std::vector<NamedHook>& named, int64_t from_l
   return lm_.transformer().forward(input).logits.select(1, 0);
 }
 
-at::Tensor LastPosition::run_frozen(const at::Tensor& stream, int64_t layer,
-                                    const at::Tensor& rows, bool freeze_mlps) const {
+at::Tensor LastPosition::run_frozen(const at::Tensor& stream, int64_t layer, const at::Tensor& rows,
+                                    bool freeze_mlps) const {
   if (layer == lm_.config().n_layers) return stream;
   Hooks hooks = lm_.make_hooks();
   for (int64_t l = layer; l < lm_.config().n_layers; ++l) {

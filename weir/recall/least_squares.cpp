@@ -109,9 +109,8 @@ PartsFit PartsSums::fit(double ridge) const {
     inverse = fit.condition > kSingular && ridge == 0
                   ? at::linalg_pinv(penalised, 1e-13, /*hermitian=*/true)
                   : at::linalg_inv(penalised);
-    const at::Tensor w = fit.condition > kSingular && ridge == 0
-                             ? at::mv(inverse, h)
-                             : at::linalg_solve(penalised, h);
+    const at::Tensor w = fit.condition > kSingular && ridge == 0 ? at::mv(inverse, h)
+                                                                 : at::linalg_solve(penalised, h);
     fit.w.index_copy_(0, live, w);
     rss = tss - 2 * at::dot(w, h).item<double>() + at::dot(w, at::mv(G, w)).item<double>();
     rss = std::max(rss, 0.0);

@@ -40,7 +40,7 @@ class PartsSums {
 
  private:
   int64_t n_ = 0;
-  bool is_single_ = false;  // float32 data: parts equal up to its rounding do not vary
+  bool is_single_ = false;      // float32 data: parts equal up to its rounding do not vary
   at::Tensor mean_c_, mean_m_;  // [J, D], [D]
   at::Tensor G_, h_, squares_;  // [J, J], [J], [] of m
   at::Tensor size_;             // [J] sums of c^2, not centred

@@ -41,8 +41,8 @@ std::string mitigation_name(Mitigation mitigation) {
 }
 
 std::vector<Mitigation> all_mitigations() {
-  return {Mitigation::kNegativeHeads,  Mitigation::kMlp,          Mitigation::kIntercept,
-          Mitigation::kFrequency,      Mitigation::kMlpFrequency, Mitigation::kResidFrequency,
+  return {Mitigation::kNegativeHeads, Mitigation::kMlp,          Mitigation::kIntercept,
+          Mitigation::kFrequency,     Mitigation::kMlpFrequency, Mitigation::kResidFrequency,
           Mitigation::kSkipBlock};
 }
 
@@ -64,19 +64,17 @@ std::vector<NamedHook> mitigation_hooks(const LanguageModel& lm, Mitigation miti
                [alpha](const at::Tensor& x, const HookContext&) { return x * (1 - alpha); }}};
     case Mitigation::kIntercept: {
       const at::Tensor b = alpha * inputs.b.to(dtype);
-      return {{block + "hook_mlp_out",
-               [b](const at::Tensor& x, const HookContext&) { return x - b; }}};
+      return {
+          {block + "hook_mlp_out", [b](const at::Tensor& x, const HookContext&) { return x - b; }}};
     }
     case Mitigation::kFrequency:
       return on_what_is_added(block, [u, alpha](const at::Tensor& o) { return cut(o, u, alpha); });
     case Mitigation::kMlpFrequency:
-      return {{block + "hook_mlp_out", [u, alpha](const at::Tensor& x, const HookContext&) {
-                 return cut(x, u, alpha);
-               }}};
+      return {{block + "hook_mlp_out",
+               [u, alpha](const at::Tensor& x, const HookContext&) { return cut(x, u, alpha); }}};
     case Mitigation::kResidFrequency:
-      return {{block + "hook_resid_post", [u, alpha](const at::Tensor& x, const HookContext&) {
-                 return cut(x, u, alpha);
-               }}};
+      return {{block + "hook_resid_post",
+               [u, alpha](const at::Tensor& x, const HookContext&) { return cut(x, u, alpha); }}};
     case Mitigation::kSkipBlock:
       return on_what_is_added(block, [alpha](const at::Tensor& o) { return (1 - alpha) * o; });
   }
@@ -95,7 +93,7 @@ NeutralText::NeutralText(const LanguageModel& lm, const TokenBatch& text) : lm_(
   clean_loss_ = loss({});
   const at::Tensor rows = run.residual.flatten(0, 1);
   const at::Tensor real = text.attention_mask.defined() ? text.attention_mask.flatten()
-                                                         : at::ones({rows.size(0)}, at::kBool);
+                                                        : at::ones({rows.size(0)}, at::kBool);
   const at::Tensor kept = rows.index_select(0, real.nonzero().squeeze(1));
   unigram_ = at::zeros({lm.config().d_vocab}, at::kDouble);
   for (int64_t first = 0; first < kept.size(0); first += kRowsAtOnce) {

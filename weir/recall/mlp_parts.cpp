@@ -78,7 +78,8 @@ MlpParts mlp_parts(const LastPosition& last, int64_t layer) {
 Linearised linearise(const LanguageModel& lm, const MlpParts& parts) {
   const at::AutoGradMode with_graph(true);
   const int64_t n_parts = parts.c.size(1);
-  // A row for each prompt and part: J c is linear in c, and is the derivative of v -> J^T v along c.
+  // A row for each prompt and part: J c is linear in c, and is the derivative of v -> J^T v along
+  // c.
   const at::Tensor x = parts.x.repeat_interleave(n_parts, 0).detach().requires_grad_(true);
   const at::Tensor y = run_mlp(lm, parts.layer, x);
   const at::Tensor v = at::zeros_like(y).requires_grad_(true);

@@ -15,9 +15,7 @@ namespace weir {
 struct HeadId {
   int64_t layer = 0, head = 0;
   std::string name() const { return std::to_string(layer) + "." + std::to_string(head); }
-  bool operator==(const HeadId& other) const {
-    return layer == other.layer && head == other.head;
-  }
+  bool operator==(const HeadId& other) const { return layer == other.layer && head == other.head; }
   bool operator<(const HeadId& other) const {
     return std::pair(layer, head) < std::pair(other.layer, other.head);
   }

@@ -62,16 +62,15 @@ RelationStates relation_states(const LanguageModel& lm, const TokenBatch& prompt
 }
 
 at::Tensor run_with_subject(const LanguageModel& lm, const TokenBatch& prompts,
-                            const at::Tensor& positions, int64_t layer,
-                            const at::Tensor& subject) {
+                            const at::Tensor& positions, int64_t layer, const at::Tensor& subject) {
   const at::NoGradGuard no_grad;
   return run_from(lm, prompts, positions, layer, stream_after(lm, prompts, layer), subject);
 }
 
 RelationOperator fit_relation(const LanguageModel& lm, const TokenBatch& prompts,
                               const at::Tensor& positions, int64_t layer) {
-  require(layer >= 0 && layer < lm.config().n_layers,
-          "relation: expected a layer below {}, got {}", lm.config().n_layers, layer);
+  require(layer >= 0 && layer < lm.config().n_layers, "relation: expected a layer below {}, got {}",
+          lm.config().n_layers, layer);
   const RelationStates states = relation_states(lm, prompts, positions, layer);
   at::Tensor stream;
   {
@@ -116,11 +115,11 @@ at::Tensor predict(const LanguageModel& lm, const RelationOperator& relation,
 
 at::Tensor edit_subject(const RelationOperator& relation, const at::Tensor& change, int64_t rank) {
   const at::NoGradGuard no_grad;
-  require(rank > 0 && rank <= relation.W.size(0),
-          "relation: expected a rank from 1 to {}, got {}", relation.W.size(0), rank);
+  require(rank > 0 && rank <= relation.W.size(0), "relation: expected a rank from 1 to {}, got {}",
+          relation.W.size(0), rank);
   const auto [U, S, Vh] = at::linalg_svd(relation.W.to(at::kDouble));
-  const at::Tensor along = at::matmul(change.to(at::kDouble), U.slice(1, 0, rank)) /
-                           S.slice(0, 0, rank);
+  const at::Tensor along =
+      at::matmul(change.to(at::kDouble), U.slice(1, 0, rank)) / S.slice(0, 0, rank);
   return at::matmul(along, Vh.slice(0, 0, rank)).to(change.scalar_type());
 }
 
