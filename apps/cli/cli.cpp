@@ -34,6 +34,7 @@ void add_verbs(Verb& weir) {
   add_lens(weir);
   add_inspect(weir);
   add_tokenize(weir);
+  add_tasks(weir);
   add_bench(weir);
   add_run(weir);
   add_generate(weir);

@@ -9,6 +9,7 @@ namespace weir::cli {
 void add_lens(Verb& weir);
 void add_inspect(Verb& weir);
 void add_tokenize(Verb& weir);
+void add_tasks(Verb& weir);
 void add_bench(Verb& weir);
 void add_run(Verb& weir);
 void add_generate(Verb& weir);

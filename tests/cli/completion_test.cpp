@@ -43,7 +43,7 @@ TEST_F(Cli, BashCompletesVerbsOptionsAndModels) {
   EXPECT_EQ(completes("weir models in"), "info\n");
   EXPECT_EQ(completes("weir models info --s"), "--sha256\n");
   EXPECT_EQ(completes("weir models convert smollm2 out --d"), "--dtype\n");
-  EXPECT_EQ(completes("weir models pull --"), "--help\n--quiet\n");
+  EXPECT_EQ(completes("weir models pull --"), "--accept-terms\n--help\n--quiet\n");
   EXPECT_EQ(completes("weir models info my-"), "my-model\n");
   EXPECT_EQ(completes("weir lens my-model --top"), "--top-k\n");
   EXPECT_EQ(completes("weir lens my-"), "my-model\n");

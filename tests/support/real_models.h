@@ -51,7 +51,7 @@ inline nlohmann::json expected_of(const std::string& real_model) {
 /// Instantiates `suite`, parametrised by the name of a model, for the golden topics of real models.
 /// SmolLM2's cases must be there; those of a model that few have may be missing.
 #define WEIR_GOLDEN_REAL_MODELS(suite)                                                \
-  TEST(GoldenSmollm2Folder, HasCases) {                                               \
+  TEST(GoldenSmollm2##suite, HasCases) {                                              \
     EXPECT_FALSE(testing::real_models("smollm2-").empty()) << golden_topic("");       \
   }                                                                                   \
   GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(suite);                               \

@@ -38,6 +38,8 @@ struct PromptSet {
   std::string task;  ///< "ioi", "country_capital_city", a file's name, ...
   uint64_t seed = 0;
   std::vector<Prompt> prompts;
+  /// What a reader should know: prompts that were left out, answers that share their first token.
+  std::vector<std::string> notes = {};
 
   int64_t size() const { return static_cast<int64_t>(prompts.size()); }
   std::vector<std::vector<int64_t>> clean_rows() const;

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <filesystem>
+
+#include "weir/tasks/prompt_set.h"
+#include "weir/text/tokenizer.h"
+
+/// Prompt sets as files. Weir's own form is JSONL, a prompt a line, of which only "tokens" or
+/// "text" is needed:
+///
+///   {"text": "The capital of France is", "parts": {"subject": [15, 21]}, "answer": " Paris",
+///    "wrong": " Rome", "corrupt": {"text": "The capital of Italy is"}, "labels": {"x": " y"},
+///    "groups": {"subject": "France"}}
+///   {"tokens": [504, 3575], "roles": {"subject_last": 1}, "answer": [7042], "wrong": [4528],
+///    "corrupt": {"tokens": [504, 338], "roles": {}}, "groups": {}}
+///
+/// Bytes of "parts" count in the text as UTF-8.
+namespace weir {
+
+/// Reads, by what is in it: that form; a relation of the LRE data set; TransformerLens's and
+/// auto-circuit's {"prompts": [{"clean", "corrupt", "answers", "wrong_answers"}]}; known_1000
+/// (subject, attribute, prompt); CounterFact (requested_rewrite, or prompt with target_true and
+/// target_new); a list of {"prompt", "answer"}. kCorruptData names the line or entry.
+PromptSet read_prompt_set(const std::filesystem::path& path, const Tokenizer& tokenizer);
+
+/// As JSONL, tokens and text; read_prompt_set gives the same set back.
+void write_prompt_set(const PromptSet& set, const std::filesystem::path& path);
+
+}  // namespace weir

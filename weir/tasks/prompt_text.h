@@ -1,0 +1,63 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "weir/tasks/prompt_set.h"
+#include "weir/text/tokenizer.h"
+
+/// Prompts as text with named parts, before a tokenizer has cut them.
+namespace weir {
+
+/// A text and the bytes where its parts stand, in the order in which it was put together:
+///
+///   PromptText().add("The capital of ").add("France", "subject").add(" is")
+struct PromptText {
+  struct Span {
+    size_t begin = 0, end = 0;
+  };
+  std::string text;
+  std::map<std::string, Span> parts;
+
+  /// Appends; `part` names what was appended ("" none). A later part of the same name replaces it.
+  PromptText& add(const std::string& piece, const std::string& part = "");
+  PromptText& prepend(const std::string& piece);
+};
+
+/// A prompt, its answers as they would follow the text (with their space: " Paris"), and what may
+/// stand in its place in a patching experiment.
+struct TextPrompt {
+  PromptText clean;
+  std::string answer;
+  std::string wrong;  ///< "": the answer of the corrupt partner, if it has one.
+  /// Possible partners, the preferred one first; the first of the same length in tokens is taken.
+  struct Corruption {
+    PromptText text;
+    std::string answer;
+  };
+  std::vector<Corruption> corruptions;
+  std::map<std::string, std::string> labels;  ///< Words whose first token is noted.
+  std::map<std::string, std::string> groups;
+};
+
+/// What a set is made of, and how strict it is.
+struct TokenizeOptions {
+  std::string task;
+  uint64_t seed = 0;
+  bool needs_pairs = false;  ///< Leave out prompts without a partner of their length.
+};
+
+/// The prompts as tokens. A part P becomes the roles P_first and P_last, found by the tokens' byte
+/// offsets (BOS or not); "end" is the last token. An answer's ids are those that the text's own
+/// continuation has; where the text would be cut anew, those of the answer alone, without the lone
+/// space that SentencePiece puts in front (factual-recall spec 1.3). PromptSet::notes says what was
+/// left out and which answers share their first token.
+PromptSet tokenize_prompts(const Tokenizer& tokenizer, const std::vector<TextPrompt>& prompts,
+                           const TokenizeOptions& options);
+
+/// The ids of `answer` after `text`.
+std::vector<int64_t> answer_ids(const Tokenizer& tokenizer, const std::string& text,
+                                const std::string& answer);
+
+}  // namespace weir
