@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/command.h"
+#include "apps/cli/token_source.h"
 #include "apps/cli/verbs.h"
 #include "weir/base/ends_with.h"
 #include "weir/base/memory.h"
@@ -23,28 +24,6 @@ struct RunVerb {
   std::string process = "none";
   std::vector<std::string> names;
 };
-
-// FILE[:KEY]: the tensor KEY of a file, `fallback` when no key is given.
-at::Tensor read_named(const std::string& place, const std::string& fallback) {
-  std::string file = place, key = fallback;
-  const size_t colon = place.rfind(':');
-  if (colon != std::string::npos && !std::filesystem::exists(place)) {
-    file = place.substr(0, colon);
-    key = place.substr(colon + 1);
-  }
-  return to_tensor(read_tensors(file).at(key));
-}
-
-TokenBatch read_batch(const RunVerb& verb) {
-  TokenBatch batch;
-  batch.tokens = to_token_ids(read_named(verb.tokens, "tokens"));
-  if (batch.tokens.dim() == 1) batch.tokens = batch.tokens.unsqueeze(0);
-  if (!verb.mask.empty()) {
-    batch.attention_mask = to_attention_mask(read_named(verb.mask, "attention_mask"));
-    if (batch.attention_mask.dim() == 1) batch.attention_mask = batch.attention_mask.unsqueeze(0);
-  }
-  return batch;
-}
 
 void check_usage(const RunVerb& verb) {
   require_usage(verb.mask.empty() || !verb.tokens.empty(), "--mask goes with --tokens");
@@ -91,7 +70,8 @@ void run(const RunVerb& verb) {
     options.cache.emplace();
     options.cache->names = verb.names;
   }
-  const TokenBatch batch = verb.tokens.empty() ? lm.encode(text) : read_batch(verb);
+  const TokenBatch batch =
+      verb.tokens.empty() ? lm.encode(text) : read_rows(verb.tokens, verb.mask);
   require_memory(least_memory(lm, batch, verb.names),
                  fmt::format("run: logits and activations of {} tokens", batch.tokens.numel()));
   const RunResult result = lm.run(batch, options);

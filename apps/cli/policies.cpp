@@ -1,0 +1,168 @@
+#include <algorithm>
+#include <chrono>
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/command.h"
+#include "apps/cli/prompt_source.h"
+#include "apps/cli/token_source.h"
+#include "apps/cli/verbs.h"
+#include "weir/base/error.h"
+#include "weir/base/progress.h"
+#include "weir/io/safetensors.h"
+#include "weir/lens/policy_summary.h"
+#include "weir/lm/token_batch.h"
+#include "weir/tensor/convert.h"
+
+namespace weir::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct PoliciesVerb {
+  ModelOptions model;
+  OutputOptions output;
+  TokenSource tokens;
+  std::string data, norm = "none", save;
+  TaskOptions task;
+  int64_t batch = 8;
+};
+
+/// Rows to run together, and which of their tokens count.
+struct Part {
+  TokenBatch batch;
+  at::Tensor counted;  ///< bool [B, T]
+};
+
+at::Tensor real_tokens(const TokenBatch& batch) {
+  return batch.attention_mask.defined() ? batch.attention_mask
+                                        : at::ones(batch.tokens.sizes(), at::kBool);
+}
+
+/// The response of a prompt, where its roles name one; else all of its tokens.
+Part part_of(const std::vector<Prompt>& prompts) {
+  std::vector<std::vector<int64_t>> rows;
+  for (const Prompt& prompt : prompts) rows.push_back(prompt.clean.tokens);
+  Part part{left_pad(rows), {}};
+  part.counted = real_tokens(part.batch).clone();
+  for (size_t n = 0; n < prompts.size(); ++n) {
+    const auto& roles = prompts[n].clean.roles;
+    if (roles.count("response_first") == 0) continue;
+    const int64_t pads = part.batch.tokens.size(1) - static_cast<int64_t>(rows[n].size());
+    const at::Tensor row = part.counted[static_cast<int64_t>(n)];
+    row.fill_(false);
+    row.slice(0, pads + roles.at("response_first"), pads + roles.at("response_last") + 1)
+        .fill_(true);
+  }
+  return part;
+}
+
+std::vector<Part> read_parts(const PoliciesVerb& verb, const LanguageModel& lm) {
+  const bool has_rows = verb.tokens.text.is_given() || !verb.tokens.tokens.empty();
+  require_usage(has_rows != !verb.data.empty(),
+                "expected one of PROMPT, --text-file, --tokens and --data");
+  if (has_rows) {
+    const TokenBatch batch = read_token_source(verb.tokens, lm);
+    return {{batch, real_tokens(batch)}};
+  }
+  const PromptSet set = read_task(verb.data, verb.task, lm.tokenizer());
+  std::vector<Part> parts;
+  for (int64_t first = 0; first < set.size(); first += verb.batch) {
+    const int64_t last = std::min(first + verb.batch, set.size());
+    parts.push_back(part_of({set.prompts.begin() + first, set.prompts.begin() + last}));
+  }
+  return parts;
+}
+
+ordered_json result_json(const std::vector<LayerCurve>& curves, const PolicySummary& summary) {
+  ordered_json result = {
+      {"axes", {"layer"}}, {"sequences", summary.n_sequences()}, {"tokens", summary.n_tokens()}};
+  for (const LayerCurve& curve : curves) {
+    std::vector<double> means, low, high;
+    for (const MeanInterval& at : curve.sequences) {
+      means.push_back(at.mean);
+      low.push_back(at.low);
+      high.push_back(at.high);
+    }
+    result[curve.name] = {{"mean_over_tokens", curve.tokens},
+                          {"mean_over_sequences", means},
+                          {"low", low},
+                          {"high", high}};
+  }
+  const BoundaryConfidence found = boundary_confidence(find_curve(curves, "delta_entropy.mlp"));
+  const auto layer = [](const std::optional<int64_t>& at) {
+    return at ? ordered_json(*at) : ordered_json();
+  };
+  result["boundary"] = {{"labels", found.boundary.labels},
+                        {"threshold", found.boundary.threshold},
+                        {"first_run", layer(found.boundary.first_run)},
+                        {"last_positive", layer(found.boundary.last_positive)},
+                        {"auto", layer(found.boundary.automatic)},
+                        {"share_of_resamples", found.share},
+                        {"halves", {layer(found.first_half), layer(found.second_half)}}};
+  return result;
+}
+
+void save(const EntropyDynamics& dynamics, const std::string& norm, const std::string& file) {
+  std::vector<io::TensorView> views;
+  for (const auto& [name, tensor] : named(dynamics)) views.push_back(to_view(name, tensor));
+  io::write_safetensors(file, views,
+                        {{"axes", "layer, row, position"}, {"norm", norm}, {"unit", "nats"}});
+}
+
+void policies(const PoliciesVerb& verb) {
+  const auto start = std::chrono::steady_clock::now();
+  const LanguageModel lm = load(verb.model, "none", verb.output.json || verb.output.wants_files());
+  const std::vector<Part> parts = read_parts(verb, lm);
+  require_usage(verb.save.empty() || parts.size() == 1,
+                "--save: expected rows that run together (PROMPT or --tokens), found a data set");
+  PolicySummary raw, controlled;
+  const PolicyNorm norm = policy_norm_of(verb.norm);
+  Progress progress("policies", parts.size(), "batches");
+  for (const Part& part : parts) {
+    const EntropyDynamics dynamics = entropy_dynamics(lm, part.batch, norm);
+    if (!verb.save.empty()) save(dynamics, verb.norm, verb.save);
+    raw.add(dynamics, part.counted);
+    controlled.add(norm == PolicyNorm::kControlled
+                       ? dynamics
+                       : entropy_dynamics(lm, part.batch, PolicyNorm::kControlled),
+                   part.counted);
+    progress.advance(1);
+  }
+  const auto curves = raw.curves();
+  Report report = policy_report(curves, controlled.curves(), raw.n_sequences(), raw.n_tokens());
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  report.provenance = provenance(lm, verb.model, seconds.count());
+  report.provenance.extra.emplace_back("norm", verb.norm);
+  show(std::move(report), verb.output, result_json(curves, raw));
+}
+
+}  // namespace
+
+void add_policies(Verb& weir) {
+  auto options = std::make_shared<PoliciesVerb>();
+  Verb& verb = weir.verb(
+      {"policies",
+       "how each layer and module changes the entropy of the next token",
+       "Every stream and module output read as a distribution over the next token, without the "
+       "final norm (2512.19673), and beside it with every vector's scale taken out. Over a data "
+       "set "
+       "the tokens that count are those of the part `response`, where prompts name one.",
+       {"weir policies smollm2-135m 'The capital of France is'",
+        "weir policies smollm2-135m --data texts.jsonl --html policies.html"}});
+  add_model_options(verb, options->model);
+  add_token_source(verb, options->tokens);
+  verb.option("--data", &options->data, "F.jsonl", "Prompts: a file or a task (weir tasks list)")
+      .choice("--norm", &options->norm, {"none", "own", "frozen", "controlled"},
+              "What happens to a vector before it is unembedded")
+      .option("--batch", &options->batch, "B", "Prompts of one forward", {1});
+  add_task_options(verb, options->task);
+  add_output_file(verb, "--save", &options->save, "OUT.safetensors",
+                  "Entropies, changes and cosines [layer, row, position]");
+  add_output_options(verb, options->output);
+  verb.run([options] { policies(*options); });
+}
+
+}  // namespace weir::cli
