@@ -1,0 +1,195 @@
+#include "weir/patch/grids.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <fmt/format.h>
+
+#include "weir/base/error.h"
+#include "weir/base/progress.h"
+#include "weir/patch/experiments.h"
+#include "weir/patch/grid_sites.h"
+#include "weir/tensor/convert.h"
+
+namespace weir {
+namespace {
+
+void check(const PatchPairs& pairs) {
+  check_shape(pairs.clean);
+  check_shape(pairs.corrupt);
+  require(pairs.clean.tokens.sizes() == pairs.corrupt.tokens.sizes(),
+          "patch: expected clean and corrupt prompts of the same length, got {} and {}",
+          c10::str(pairs.clean.tokens.sizes()), c10::str(pairs.corrupt.tokens.sizes()));
+}
+
+/// The run that is patched, the one that gives the values, and what they are read by.
+struct Runs {
+  Runs(const LanguageModel& lm, const PatchPairs& pairs, const std::vector<std::string>& names,
+       const GridOptions& options)
+      : is_denoise(options.direction == PatchDirection::kDenoise),
+        base(lm, is_denoise ? pairs.corrupt : pairs.clean, names),
+        source(lm, is_denoise ? pairs.clean : pairs.corrupt, names) {
+    targets.answer = pairs.answer;
+    targets.wrong = pairs.wrong;
+    targets.clean_logits = (is_denoise ? source : base).logits();
+    targets.vector = options.vector;
+  }
+  void fill(PatchGrid* grid, const std::vector<Reading>& readings) const {
+    for (const Reading reading : readings) {
+      grid->base[reading] = read(reading, base.logits(), targets);
+      grid->goal[reading] = read(reading, source.logits(), targets);
+    }
+  }
+
+  bool is_denoise;
+  Experiments base, source;
+  ReadingTargets targets;
+};
+
+std::vector<int64_t> shape_of(const std::vector<std::pair<std::string, int64_t>>& axes,
+                              int64_t n_layers) {
+  std::vector<int64_t> shape = {n_layers};
+  for (const auto& [name, length] : axes) shape.push_back(length);
+  return shape;
+}
+
+/// Mean ranks of the values, ties sharing theirs.
+std::vector<double> ranks(const std::vector<double>& values) {
+  std::vector<size_t> order(values.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
+  std::vector<double> found(values.size());
+  for (size_t first = 0; first < order.size();) {
+    size_t last = first;
+    while (last + 1 < order.size() && values[order[last + 1]] == values[order[first]]) ++last;
+    for (size_t i = first; i <= last; ++i) {
+      found[order[i]] = static_cast<double>(first + last) / 2;
+    }
+    first = last + 1;
+  }
+  return found;
+}
+
+}  // namespace
+
+PatchPairs pairs_of(const PromptSet& set) {
+  for (int64_t n = 0; n < set.size(); ++n) {
+    const Prompt& prompt = set.prompts[static_cast<size_t>(n)];
+    require(
+        prompt.clean.tokens.size() == prompt.corrupt.tokens.size(),
+        "patch: expected a partner of the same length, prompt {} has {} tokens and its partner {}",
+        n, prompt.clean.tokens.size(), prompt.corrupt.tokens.size());
+  }
+  PatchPairs pairs{left_pad(set.clean_rows()), left_pad(set.corrupt_rows()), set.answers(), {}};
+  if (set.has_wrong()) pairs.wrong = set.wrongs();
+  return pairs;
+}
+
+at::Tensor PatchGrid::effect(Reading reading) const {
+  const at::Tensor &from = base.at(reading), &to = goal.at(reading);
+  const at::Tensor& value = readings.at(reading);
+  if (!is_estimate) return normalised_effect(value, from, to);
+  return value.to(at::kDouble).mean(-1) / (to - from).to(at::kDouble).mean();
+}
+
+PatchGrid patch_grid(const LanguageModel& lm, const PatchPairs& pairs, const GridOptions& options) {
+  check(pairs);
+  const GridSite site = grid_site(options.kind, lm.config());
+  const Runs runs(lm, pairs, {"blocks.*." + site.hook}, options);
+  const int64_t n_layers = lm.config().n_layers;
+  const auto name = [&](int64_t layer) { return fmt::format("blocks.{}.{}", layer, site.hook); };
+  const auto shape = runs.base.cache()[name(0)].sizes();
+  const std::vector<GridEntry> entries = grid_entries(site, options.scope, shape);
+  const auto axes = grid_axes(site, options.scope, shape);
+  PatchGrid grid;
+  grid.axes = {"layer"};
+  for (const auto& [axis, length] : axes) grid.axes.push_back(axis);
+  runs.fill(&grid, options.readings);
+  std::map<Reading, std::vector<at::Tensor>> parts;
+  Progress progress("patching " + options.kind, static_cast<uint64_t>(n_layers) * entries.size(),
+                    "experiments");
+  for (int64_t layer = 0; layer < n_layers; ++layer) {
+    const at::Tensor source =
+        patch_value(runs.source.cache()[name(layer)], options.value, options.resample);
+    runs.base.run(
+        layer, site.hook, static_cast<int64_t>(entries.size()),
+        [&](int64_t e, const at::Tensor& rows) {
+          const GridEntry& entry = entries[static_cast<size_t>(e)];
+          part_of(rows, site, entry).copy_(part_of(source, site, entry));
+        },
+        [&](int64_t, const at::Tensor& logits) {
+          for (const Reading reading : options.readings) {
+            parts[reading].push_back(read(reading, logits, runs.targets));
+          }
+          progress.advance(static_cast<uint64_t>(logits.size(0)));
+        });
+  }
+  std::vector<int64_t> result = shape_of(axes, n_layers);
+  result.push_back(pairs.clean.tokens.size(0));
+  for (auto& [reading, list] : parts) grid.readings[reading] = at::cat(list).view(result);
+  return grid;
+}
+
+std::map<std::string, PatchGrid> attribution_grids(const LanguageModel& lm, const PatchPairs& pairs,
+                                                   const std::vector<std::string>& kinds,
+                                                   const GridOptions& options) {
+  check(pairs);
+  std::vector<std::string> names;
+  for (const std::string& kind : kinds)
+    names.push_back("blocks.*." + grid_site(kind, lm.config()).hook);
+  const Runs runs(lm, pairs, names, options);
+  RunOptions run;
+  run.cache = CacheOptions{};
+  run.cache->names = names;
+  run.cache->gradients = true;
+  run.logits = LogitsAt::kLast;
+  const RunResult own = lm.run(runs.base.batch(), run);
+  std::map<std::string, PatchGrid> grids;
+  for (const Reading reading : options.readings) {
+    require(reading != Reading::kRank, "attribution patching: a rank has no gradient");
+    const auto gradients =
+        own.cache.gradients(read(reading, own.logits.select(1, 0), runs.targets).sum());
+    for (const std::string& kind : kinds) {
+      const GridSite site = grid_site(kind, lm.config());
+      std::vector<at::Tensor> layers;
+      for (int64_t layer = 0; layer < lm.config().n_layers; ++layer) {
+        const std::string name = fmt::format("blocks.{}.{}", layer, site.hook);
+        const at::Tensor& gradient = gradients.at(name);
+        at::Tensor change = runs.source.cache()[name] - runs.base.cache()[name];
+        change = gradient.defined() ? change * gradient : at::zeros_like(change);
+        layers.push_back(site.is_pattern ? change.permute({1, 2, 3, 0})  // [H, query, key, B]
+                                         : change.sum(-1).movedim(0, -1));
+      }
+      PatchGrid& grid = grids[kind];
+      grid.is_estimate = true;
+      grid.axes = site.is_pattern  ? std::vector<std::string>{"layer", "head", "query", "key"}
+                  : site.has_heads ? std::vector<std::string>{"layer", "position", "head"}
+                                   : std::vector<std::string>{"layer", "position"};
+      grid.readings[reading] = at::stack(layers).detach();
+    }
+  }
+  for (auto& [kind, grid] : grids) runs.fill(&grid, options.readings);
+  return grids;
+}
+
+double spearman(const at::Tensor& a, const at::Tensor& b) {
+  require(a.numel() == b.numel() && a.numel() > 1,
+          "rank correlation: expected two arrays of the same size, got {} and {} entries",
+          a.numel(), b.numel());
+  const std::vector<double> x = ranks(to_doubles(a)), y = ranks(to_doubles(b));
+  const double mean = (static_cast<double>(x.size()) - 1) / 2;
+  double xy = 0, xx = 0, yy = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    xy += (x[i] - mean) * (y[i] - mean);
+    xx += (x[i] - mean) * (x[i] - mean);
+    yy += (y[i] - mean) * (y[i] - mean);
+  }
+  if (xx == 0 || yy == 0) return std::numeric_limits<double>::quiet_NaN();
+  return xy / std::sqrt(xx * yy);
+}
+
+}  // namespace weir
