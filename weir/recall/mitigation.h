@@ -43,6 +43,7 @@ class NeutralText {
   /// Mean of -log p of the next token, nats, with `hooks` on the last block.
   double loss(const std::vector<NamedHook>& hooks) const;
   double clean_loss() const { return clean_loss_; }
+  const TokenBatch& text() const { return text_; }
   /// Mean of the distributions that the model gives over the text, [V]: a smooth estimate of how
   /// frequent tokens are, in which none has probability 0.
   const at::Tensor& unigram() const { return unigram_; }

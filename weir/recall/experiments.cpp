@@ -1,0 +1,173 @@
+#include "weir/recall/experiments.h"
+
+#include <algorithm>
+#include <limits>
+#include <memory>
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include "weir/recall/final_reader.h"
+
+namespace weir {
+namespace {
+
+
+std::string site(int64_t layer, const char* name) {
+  return "blocks." + std::to_string(layer) + "." + name;
+}
+
+// The layers in which a mask [R, L, ...] is not empty.
+std::vector<int64_t> layers_in(const at::Tensor& mask) {
+  std::vector<int64_t> layers;
+  for (int64_t layer = 0; layer < mask.size(1); ++layer) {
+    if (mask.select(1, layer).any().item<bool>()) layers.push_back(layer);
+  }
+  return layers;
+}
+
+int64_t first_of(const std::vector<int64_t>& layers) { return layers.empty() ? 0 : layers[0]; }
+
+at::Tensor probability(const at::Tensor& logits, const at::Tensor& ids) {
+  return logits.softmax(-1).gather(-1, ids.unsqueeze(-1)).squeeze(-1);
+}
+
+}  // namespace
+
+Experiments::Experiments(const LastPosition& last, const at::Tensor& answers,
+                         const at::Tensor& rows, const at::Tensor& reference)
+    : last_(last),
+      answers_(answers.index_select(0, rows)),
+      rows_(rows),
+      reference_(reference) {
+  const at::Tensor logits = last.clean().logits.index_select(0, rows);
+  clean_pi_ = centred_logit(logits, answers_);
+  clean_prob_ = probability(logits, answers_);
+}
+
+AnswerChange Experiments::run(int64_t n_sets, int64_t from_layer,
+                              const std::vector<NamedHook>& hooks) const {
+  const at::NoGradGuard no_grad;
+  const int64_t n = rows_.size(0);
+  const at::Tensor logits = last_.run(hooks, from_layer, rows_of(n_sets)).view({n_sets, n, -1});
+  const at::Tensor ids = answers_.unsqueeze(0).expand({n_sets, n});
+  return {centred_logit(logits, ids) - clean_pi_, probability(logits, ids)};
+}
+
+// bool [sets * n, L, H]
+at::Tensor Experiments::head_mask(const std::vector<HeadSet>& sets) const {
+  const ModelConfig& config = last_.lm().config();
+  const auto n_sets = static_cast<int64_t>(sets.size());
+  at::Tensor mask = at::zeros({n_sets, config.n_layers, config.n_heads}, at::kBool);
+  for (int64_t s = 0; s < n_sets; ++s) {
+    for (const HeadId& head : sets[s]) mask[s][head.layer][head.head] = true;
+  }
+  return mask.repeat_interleave(rows_.size(0), 0);
+}
+
+// bool [sets * n, L]
+at::Tensor Experiments::layer_mask(const std::vector<LayerSet>& sets) const {
+  const auto n_sets = static_cast<int64_t>(sets.size());
+  at::Tensor mask = at::zeros({n_sets, last_.lm().config().n_layers}, at::kBool);
+  for (int64_t s = 0; s < n_sets; ++s) {
+    for (const int64_t layer : sets[s]) mask[s][layer] = true;
+  }
+  return mask.repeat_interleave(rows_.size(0), 0);
+}
+
+AnswerChange Experiments::ablate_heads(const std::vector<HeadSet>& sets) const {
+  const at::Tensor mask = head_mask(sets);
+  std::vector<NamedHook> hooks;
+  const std::vector<int64_t> layers = layers_in(mask);
+  for (const int64_t layer : layers) {
+    const at::Tensor here = mask.select(1, layer).unsqueeze(1).unsqueeze(3);  // [R, 1, H, 1]
+    const at::Tensor mean = last_.clean().result[layer].index_select(0, reference_).mean(0);
+    hooks.emplace_back(site(layer, "attn.hook_result"),
+                       [here, mean](const at::Tensor& x, const HookContext&) {
+                         return at::where(here, mean, x);
+                       });
+  }
+  return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
+}
+
+AnswerChange Experiments::block_attention(const std::vector<HeadSet>& sets, const at::Tensor& first,
+                                          const at::Tensor& last) const {
+  const at::Tensor mask = head_mask(sets);
+  const at::Tensor rows = rows_of(static_cast<int64_t>(sets.size()));
+  const at::Tensor key = at::arange(last_.tokens().size(1), at::kLong);
+  const at::Tensor is_subject = (key.ge(first.index_select(0, rows).unsqueeze(1)) &
+                                 key.le(last.index_select(0, rows).unsqueeze(1)))
+                                    .unsqueeze(1)
+                                    .unsqueeze(1);  // [R, 1, 1, S]
+  std::vector<NamedHook> hooks;
+  const std::vector<int64_t> layers = layers_in(mask);
+  for (const int64_t layer : layers) {
+    const at::Tensor hidden = mask.select(1, layer).unsqueeze(2).unsqueeze(3) & is_subject;
+    hooks.emplace_back(site(layer, "attn.hook_attn_scores"),
+                       [hidden](const at::Tensor& x, const HookContext&) {
+                         return x.masked_fill(hidden, -std::numeric_limits<double>::infinity());
+                       });
+  }
+  return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
+}
+
+AnswerChange Experiments::ablate_mlps(const std::vector<LayerSet>& sets) const {
+  const at::Tensor mask = layer_mask(sets);
+  std::vector<NamedHook> hooks;
+  const std::vector<int64_t> layers = layers_in(mask);
+  for (const int64_t layer : layers) {
+    const at::Tensor here = mask.select(1, layer).unsqueeze(1).unsqueeze(2);
+    const at::Tensor mean = last_.clean().mlp_out[layer].index_select(0, reference_).mean(0);
+    hooks.emplace_back(site(layer, "hook_mlp_out"),
+                       [here, mean](const at::Tensor& x, const HookContext&) {
+                         return at::where(here, mean, x);
+                       });
+  }
+  return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
+}
+
+AnswerChange Experiments::add_to_mlps(const std::vector<LayerSet>& sets, const at::Tensor& vectors,
+                                      double factor) const {
+  const at::Tensor mask = layer_mask(sets);
+  std::vector<NamedHook> hooks;
+  const std::vector<int64_t> layers = layers_in(mask);
+  for (const int64_t layer : layers) {
+    const at::Tensor here = mask.select(1, layer).unsqueeze(1).unsqueeze(2);
+    const at::Tensor vector = factor * vectors[layer];
+    hooks.emplace_back(site(layer, "hook_mlp_out"),
+                       [here, vector](const at::Tensor& x, const HookContext&) {
+                         return at::where(here, x + vector.to(x.dtype()), x);
+                       });
+  }
+  return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
+}
+
+AnswerChange Experiments::skip_blocks(const std::vector<LayerSet>& sets) const {
+  const at::Tensor mask = layer_mask(sets);
+  std::vector<NamedHook> hooks;
+  const std::vector<int64_t> layers = layers_in(mask);
+  for (const int64_t layer : layers) {
+    const at::Tensor here = mask.select(1, layer).unsqueeze(1).unsqueeze(2);
+    const auto before = std::make_shared<at::Tensor>();
+    hooks.emplace_back(site(layer, "hook_resid_pre"),
+                       [before](const at::Tensor& x, const HookContext&) {
+                         *before = x;
+                         return x;
+                       });
+    hooks.emplace_back(site(layer, "hook_resid_post"),
+                       [before, here](const at::Tensor& x, const HookContext&) {
+                         return at::where(here, *before, x);
+                       });
+  }
+  return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
+}
+
+AnswerChange Experiments::replace_mlp(int64_t layer, const at::Tensor& values) const {
+  const at::Tensor flat = values.flatten(0, 1).unsqueeze(1);
+  return run(values.size(0), layer,
+             {{site(layer, "hook_mlp_out"), [flat](const at::Tensor& x, const HookContext&) {
+                 return flat.to(x.dtype());
+               }}});
+}
+
+}  // namespace weir
