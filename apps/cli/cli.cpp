@@ -34,6 +34,7 @@ void add_verbs(Verb& weir) {
   add_lens(weir);
   add_policies(weir);
   add_attribute(weir);
+  add_recall(weir);
   add_inspect(weir);
   add_tokenize(weir);
   add_tasks(weir);

@@ -9,6 +9,7 @@ namespace weir::cli {
 void add_lens(Verb& weir);
 void add_policies(Verb& weir);
 void add_attribute(Verb& weir);
+void add_recall(Verb& weir);
 void add_inspect(Verb& weir);
 void add_tokenize(Verb& weir);
 void add_tasks(Verb& weir);

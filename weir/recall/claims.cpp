@@ -11,6 +11,8 @@
 namespace weir {
 namespace {
 
+constexpr int64_t kWindow = 2;  // layers on either side of one that is blocked
+
 HeadSet ids_of(const std::vector<HeadFinding>& heads) {
   HeadSet ids;
   for (const HeadFinding& head : heads) ids.push_back(head.id);
@@ -62,9 +64,8 @@ std::vector<LayerSet> with_controls(const RecallRun& run, const LayerSet& chosen
   };
   const LayerSet later = from(first);
   std::vector<LayerSet> sets = {chosen};
-  for (LayerSet& set :
-       random_sets(later.size() > chosen.size() ? later : from(1), chosen.size(),
-                   run.options.n_controls, run.options.seed + 2)) {
+  for (LayerSet& set : random_sets(later.size() > chosen.size() ? later : from(1), chosen.size(),
+                                   run.options.n_controls, run.options.seed + 2)) {
     sets.push_back(std::move(set));
   }
   return sets;
@@ -84,8 +85,8 @@ at::Tensor intercepts(const RecallRun& run, const RecallResult& result) {
 
 // Whether the gains matter inside the model: the MLP's output as the dev fit has it, against its
 // intercept alone, and the gains exchanged among the parts as a control.
-Claim claim_gains(const RecallRun& run, const RecallResult& result) {
-  const int64_t layer = result.mlps.front().layer;
+Claim claim_gains(const RecallRun& run, const RecallResult& result, const MlpFinding& mlp) {
+  const int64_t layer = mlp.layer;
   const MlpParts parts = recall_parts(run, result.movers, layer);
   const MlpParts dev = take_prompts(parts, run.dev), test = take_prompts(parts, run.test);
   PartsSums sums;
@@ -100,8 +101,8 @@ Claim claim_gains(const RecallRun& run, const RecallResult& result) {
     for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
     const at::Tensor w = fit.w.index_select(0, at::tensor(order, at::kLong));
     // Its own intercept: the mean output stays what it is.
-    const at::Tensor b = dev.m.to(at::kDouble).mean(0) -
-                         at::matmul(w, dev.c.to(at::kDouble).mean(0));
+    const at::Tensor b =
+        dev.m.to(at::kDouble).mean(0) - at::matmul(w, dev.c.to(at::kDouble).mean(0));
     values.push_back(at::matmul(w, c) + b);
   }
   AnswerChange change = run.experiments.replace_mlp(layer, at::stack(values));
@@ -111,15 +112,16 @@ Claim claim_gains(const RecallRun& run, const RecallResult& result) {
   Claim claim = claim_of(run, change, 1);
   claim.step = "mlps";
   claim.statement = fmt::format(
-      "MLP {} works as an activation function: its output is its heads, each with a gain of its own, "
+      "MLP {} works as an activation function: its output is its heads, each with a gain of its "
+      "own, "
       "plus one vector for all prompts",
       layer);
   claim.check = fmt::format(
       "output of MLP {} replaced by the fit of the other subjects, against its intercept alone; "
       "control: the same gains given to other parts. Held-out R2 {:.2f}",
-      layer, result.mlps.front().held_out.r2);
+      layer, mlp.held_out.r2);
   claim.quantity = "pi(answer) won back by the gains";
-  claim.is_supported = claim.is_supported && result.mlps.front().held_out.r2 > 0;
+  claim.is_supported = claim.is_supported && mlp.held_out.r2 > 0;
   return claim;
 }
 
@@ -134,13 +136,13 @@ void judge(Claim& claim, double sign) {
 
 Claim claim_of(const RecallRun& run, const AnswerChange& change, double sign) {
   const auto interval = [&](const at::Tensor& x) {
-    return bootstrap_mean(x, run.test_group, run.options.seed);
+    return bootstrap_by_subject(x, run.test_group, run.options.seed);
   };
   Claim claim;
   claim.quantity = "change of pi(answer)";
   claim.effect = interval(change.pi[0]);
-  const at::Tensor others = change.pi.size(0) > 1 ? change.pi.slice(0, 1).mean(0)
-                                                  : at::zeros_like(change.pi[0]);
+  const at::Tensor others =
+      change.pi.size(0) > 1 ? change.pi.slice(0, 1).mean(0) : at::zeros_like(change.pi[0]);
   claim.control = interval(others);
   claim.difference = interval(change.pi[0] - others);
   claim.prob_before = run.experiments.clean_prob().mean().item<double>();
@@ -160,8 +162,8 @@ void claim_heads(const RecallRun& run, RecallResult& result) {
       "other heads of their layers";
   result.claims.push_back(std::move(ablated));
 
-  Claim blocked = claim_of(
-      run, run.experiments.block_attention(sets, run.subject_first, run.subject_last), -1);
+  Claim blocked =
+      claim_of(run, run.experiments.block_attention(sets, run.subject_first, run.subject_last), -1);
   blocked.step = "heads";
   blocked.statement = "They read it where the subject stands";
   blocked.check =
@@ -169,19 +171,16 @@ void claim_heads(const RecallRun& run, RecallResult& result) {
       "many other heads of their layers";
   result.claims.push_back(std::move(blocked));
 
-  HeadSet window;
-  result.blocked_first = run.n_layers();
-  for (const HeadId& head : movers) {
-    result.blocked_first = std::min(result.blocked_first, head.layer);
-    result.blocked_last = std::max(result.blocked_last, head.layer);
-  }
-  for (int64_t layer = result.blocked_first; layer <= result.blocked_last; ++layer) {
-    for (int64_t head = 0; head < run.n_heads(); ++head) window.push_back({layer, head});
+  std::vector<HeadSet> windows;
+  for (int64_t layer = 0; layer < run.n_layers(); ++layer) {
+    HeadSet& window = windows.emplace_back();
+    for (int64_t near = std::max<int64_t>(0, layer - kWindow);
+         near <= std::min(layer + kWindow, run.n_layers() - 1); ++near) {
+      for (int64_t head = 0; head < run.n_heads(); ++head) window.push_back({near, head});
+    }
   }
   result.blocked_prob =
-      run.experiments.block_attention({window}, run.subject_first, run.subject_last)
-          .prob.mean()
-          .item<double>();
+      run.experiments.block_attention(windows, run.subject_first, run.subject_last).prob.mean(1);
   if (result.against.empty()) return;
   const HeadSet against = ids_of(result.against);
   Claim claim = claim_of(run, run.experiments.ablate_heads(with_controls(run, against)), 1);
@@ -196,7 +195,9 @@ void claim_heads(const RecallRun& run, RecallResult& result) {
 void claim_mlps(const RecallRun& run, RecallResult& result) {
   LayerSet chosen;
   for (const MlpFinding& mlp : result.mlps) chosen.push_back(mlp.layer);
-  const auto sets = with_controls(run, chosen, result.blocked_first);
+  int64_t first = run.n_layers();
+  for (const HeadFinding& mover : result.movers) first = std::min(first, mover.id.layer);
+  const auto sets = with_controls(run, chosen, first);
   LayerSet sorted = chosen;
   std::sort(sorted.begin(), sorted.end());
   const std::string names = fmt::format("{}", fmt::join(sorted, ", "));
@@ -207,10 +208,10 @@ void claim_mlps(const RecallRun& run, RecallResult& result) {
       "their outputs at the last position become their means over other subjects; control: as many "
       "other MLPs from the movers' layers on";
   result.claims.push_back(std::move(ablated));
-  result.claims.push_back(claim_gains(run, result));
+  for (const MlpFinding& mlp : result.mlps) result.claims.push_back(claim_gains(run, result, mlp));
 
-  Claim function = claim_of(
-      run, run.experiments.add_to_mlps(sets, intercepts(run, result), -1), -1);
+  Claim function =
+      claim_of(run, run.experiments.add_to_mlps(sets, intercepts(run, result), -1), -1);
   function.step = "function";
   function.statement =
       "The part of MLPs " + names + " that is the same for all subjects pushes to the answer";
@@ -242,7 +243,8 @@ void claim_last_block(const RecallRun& run, RecallResult& result) {
     heads.step = "last block";
     heads.statement = "Heads " + names_of(chosen) + " of the last block take part in it";
     heads.check =
-        "heads with a negative direct effect on other subjects: outputs at the last position become "
+        "heads with a negative direct effect on other subjects: outputs at the last position "
+        "become "
         "their means over those; control: as many other heads";
     result.claims.push_back(std::move(heads));
   }
@@ -250,8 +252,9 @@ void claim_last_block(const RecallRun& run, RecallResult& result) {
   const MitigationEffect& effect = result.mitigations[result.recommended];
   Claim better;
   better.step = "last block";
-  better.statement = fmt::format("Mitigation {} at strength {:g} makes the model surer of the answer",
-                                 mitigation_name(effect.mitigation), effect.alpha);
+  better.statement =
+      fmt::format("Mitigation {} at strength {:g} makes the model surer of the answer",
+                  mitigation_name(effect.mitigation), effect.alpha);
   better.check = fmt::format(
       "applied at the last position; loss on neutral text {:+.2f} % when applied everywhere",
       100 * effect.loss_increase);

@@ -12,7 +12,6 @@
 namespace weir {
 namespace {
 
-
 std::string site(int64_t layer, const char* name) {
   return "blocks." + std::to_string(layer) + "." + name;
 }
@@ -36,10 +35,7 @@ at::Tensor probability(const at::Tensor& logits, const at::Tensor& ids) {
 
 Experiments::Experiments(const LastPosition& last, const at::Tensor& answers,
                          const at::Tensor& rows, const at::Tensor& reference)
-    : last_(last),
-      answers_(answers.index_select(0, rows)),
-      rows_(rows),
-      reference_(reference) {
+    : last_(last), answers_(answers.index_select(0, rows)), rows_(rows), reference_(reference) {
   const at::Tensor logits = last.clean().logits.index_select(0, rows);
   clean_pi_ = centred_logit(logits, answers_);
   clean_prob_ = probability(logits, answers_);
@@ -82,10 +78,9 @@ AnswerChange Experiments::ablate_heads(const std::vector<HeadSet>& sets) const {
   for (const int64_t layer : layers) {
     const at::Tensor here = mask.select(1, layer).unsqueeze(1).unsqueeze(3);  // [R, 1, H, 1]
     const at::Tensor mean = last_.clean().result[layer].index_select(0, reference_).mean(0);
-    hooks.emplace_back(site(layer, "attn.hook_result"),
-                       [here, mean](const at::Tensor& x, const HookContext&) {
-                         return at::where(here, mean, x);
-                       });
+    hooks.emplace_back(
+        site(layer, "attn.hook_result"),
+        [here, mean](const at::Tensor& x, const HookContext&) { return at::where(here, mean, x); });
   }
   return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
 }
@@ -118,10 +113,9 @@ AnswerChange Experiments::ablate_mlps(const std::vector<LayerSet>& sets) const {
   for (const int64_t layer : layers) {
     const at::Tensor here = mask.select(1, layer).unsqueeze(1).unsqueeze(2);
     const at::Tensor mean = last_.clean().mlp_out[layer].index_select(0, reference_).mean(0);
-    hooks.emplace_back(site(layer, "hook_mlp_out"),
-                       [here, mean](const at::Tensor& x, const HookContext&) {
-                         return at::where(here, mean, x);
-                       });
+    hooks.emplace_back(
+        site(layer, "hook_mlp_out"),
+        [here, mean](const at::Tensor& x, const HookContext&) { return at::where(here, mean, x); });
   }
   return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
 }
@@ -165,9 +159,8 @@ AnswerChange Experiments::skip_blocks(const std::vector<LayerSet>& sets) const {
 AnswerChange Experiments::replace_mlp(int64_t layer, const at::Tensor& values) const {
   const at::Tensor flat = values.flatten(0, 1).unsqueeze(1);
   return run(values.size(0), layer,
-             {{site(layer, "hook_mlp_out"), [flat](const at::Tensor& x, const HookContext&) {
-                 return flat.to(x.dtype());
-               }}});
+             {{site(layer, "hook_mlp_out"),
+               [flat](const at::Tensor& x, const HookContext&) { return flat.to(x.dtype()); }}});
 }
 
 }  // namespace weir

@@ -12,6 +12,8 @@
 namespace weir {
 namespace {
 
+constexpr double kTaskShare = 0.9;       // of all path effects: what the sparsifier keeps
+constexpr double kLeastAttention = 0.1;  // to the subject, of a head that is said to read it
 constexpr int64_t kTopTokens = 10;
 constexpr int64_t kBootstrapFits = 200;
 
@@ -26,6 +28,11 @@ std::vector<HeadId> best_heads(const at::Tensor& score, int64_t n) {
   return heads;
 }
 
+// [N]
+at::Tensor direct_effect(const RecallRun& run, const at::Tensor& part) {
+  return run.reader.share(part, run.answers, run.reader.scale(run.last.clean().resid_post[-1]));
+}
+
 HeadFinding finding_of(const RecallRun& run, const HeadId& id) {
   HeadFinding head;
   head.id = id;
@@ -35,6 +42,8 @@ HeadFinding finding_of(const RecallRun& run, const HeadId& id) {
   head.pearson = run.heads.pearson[id.layer][id.head].item<double>();
   head.answer = test_mean(run.effects[0].heads[id.layer][id.head]);
   head.subject = test_mean(run.effects[1].heads[id.layer][id.head]);
+  head.direct =
+      test_mean(direct_effect(run, run.last.clean().head_out[id.layer].select(1, id.head)));
   return head;
 }
 
@@ -72,6 +81,7 @@ MlpFinding decomposed(const RecallRun& run, const std::vector<HeadFinding>& move
   mlp.layer = layer;
   mlp.answer = run.test_mean(run.effects[0].mlps[layer]).item<double>();
   mlp.subject = run.test_mean(run.effects[1].mlps[layer]).item<double>();
+  mlp.direct = run.test_mean(direct_effect(run, run.last.clean().mlp_out[layer])).item<double>();
   const MlpParts parts = recall_parts(run, movers, layer);
   mlp.parts = parts.names;
   PartsSums sums;
@@ -86,8 +96,7 @@ MlpFinding decomposed(const RecallRun& run, const std::vector<HeadFinding>& move
   const at::Tensor u = run.reader.W_U().index_select(1, run.subjects).t();
   mlp.subject_before = at::einsum("njd,nd->nj", {parts.c, u}).mean(0).to(at::kDouble);
   mlp.subject_after = mlp.subject_before * mlp.fit.g;
-  const double scale =
-      run.reader.scale(run.last.clean().resid_post[-1]).mean().item<double>();
+  const double scale = run.reader.scale(run.last.clean().resid_post[-1]).mean().item<double>();
   const at::Tensor lens = lens_of(run.reader, mlp.fit.b, scale, UnembeddingForm::kFolded);
   const auto mean_pi = [&](const at::Tensor& ids) {
     return (lens.index_select(0, ids).mean() - lens.mean()).item<double>();
@@ -97,14 +106,11 @@ MlpFinding decomposed(const RecallRun& run, const std::vector<HeadFinding>& move
   mlp.pi_answers = mean_pi(answers);
   mlp.pi_subjects = mean_pi(subjects);
   const auto mean_cosine = [&](const at::Tensor& ids) {
-    return cosines_with(run.reader, mlp.fit.b, ids, UnembeddingForm::kFolded)
-        .mean()
-        .item<double>();
+    return cosines_with(run.reader, mlp.fit.b, ids, UnembeddingForm::kFolded).mean().item<double>();
   };
   mlp.cos_answers = mean_cosine(answers);
   mlp.cos_subjects = mean_cosine(subjects);
-  const at::Tensor top =
-      std::get<1>(lens.topk(std::min<int64_t>(kTopTokens, lens.size(0))));
+  const at::Tensor top = std::get<1>(lens.topk(std::min<int64_t>(kTopTokens, lens.size(0))));
   for (int64_t i = 0; i < top.size(0); ++i) {
     mlp.top_tokens.push_back(run.lm.token_text(top[i].item<int64_t>()));
   }
@@ -113,8 +119,7 @@ MlpFinding decomposed(const RecallRun& run, const std::vector<HeadFinding>& move
 
 }  // namespace
 
-MlpParts recall_parts(const RecallRun& run, const std::vector<HeadFinding>& movers,
-                      int64_t layer) {
+MlpParts recall_parts(const RecallRun& run, const std::vector<HeadFinding>& movers, int64_t layer) {
   const int64_t own = run.lm.config().parallel_block ? layer - 1 : layer;
   std::vector<HeadId> heads;
   for (const HeadFinding& mover : movers) {
@@ -140,9 +145,18 @@ MlpParts take_prompts(const MlpParts& parts, const at::Tensor& rows) {
 void find_heads(const RecallRun& run, RecallResult& result) {
   const at::Tensor harm = run.dev_mean(run.effects[0].heads);  // [L, H]
   const at::Tensor attention = run.heads.attention.index_select(0, run.dev).mean(0);
-  // A mover looks at the subject, and the answer falls without it.
-  for (const HeadId& id : best_heads((-harm).clamp_min(0) * attention, run.options.n_heads)) {
-    result.movers.push_back(finding_of(run, id));
+  // A mover belongs to the task's heads, looks at the subject, and without it both the answer and
+  // the subject fall.
+  const at::Tensor is_mover = (sparsify(harm, kTaskShare) < 0) & (attention >= kLeastAttention) &
+                              (run.dev_mean(run.effects[1].heads) < 0);
+  const at::Tensor score = (-harm).clamp_min(0) * attention;
+  const at::Tensor chosen = at::where(is_mover, score, at::zeros_like(score));
+  for (const HeadId& id : best_heads(chosen, run.options.n_heads)) {
+    const bool counts = chosen[id.layer][id.head].item<double>() > 0;
+    // Where no head fulfils all of it, the best one is named, and its claim will be refuted.
+    if (counts || result.movers.empty()) {
+      result.movers.push_back(finding_of(run, counts ? id : best_heads(score, 1)[0]));
+    }
   }
   for (const HeadId& id : best_heads(harm, run.options.n_heads)) {
     if (harm[id.layer][id.head].item<double>() > 0) result.against.push_back(finding_of(run, id));
@@ -159,7 +173,8 @@ void find_mlps(const RecallRun& run, RecallResult& result) {
   for (const HeadFinding& mover : result.movers) first = std::min(first, mover.id.layer);
   first = std::min(first, run.n_layers() - run.options.n_mlps);
   const at::Tensor harm = run.dev_mean(run.effects[0].mlps).slice(0, first);
-  const at::Tensor order = harm.argsort(0);  // the answer falls most without it
+  const at::Tensor order =
+      harm.argsort(/*dim=*/0, /*descending=*/false);  // the answer falls most without it
   for (int64_t i = 0; i < std::min(run.options.n_mlps, order.size(0)); ++i) {
     result.mlps.push_back(decomposed(run, result.movers, first + order[i].item<int64_t>()));
   }
@@ -214,14 +229,15 @@ void find_last_block(const RecallRun& run, RecallResult& result) {
   if (result.recommended >= 0) {
     const MitigationEffect& effect = result.mitigations[result.recommended];
     const auto test_interval = [&](const at::Tensor& x) {
-      return bootstrap_mean(x.index_select(0, run.test), run.test_group, run.options.seed);
+      return bootstrap_by_subject(x.index_select(0, run.test), run.test_group, run.options.seed);
     };
     result.recommended_prob = test_interval(effect.delta_prob);
     result.recommended_pi = test_interval(effect.delta_pi);
     result.recommended_loss = effect.loss_increase;
   }
-  const int64_t null_k = run.options.null_k > 0 ? run.options.null_k
-                                                : std::max<int64_t>(1, run.lm.config().d_model / 20);
+  const int64_t null_k = run.options.null_k > 0
+                             ? run.options.null_k
+                             : std::max<int64_t>(1, run.lm.config().d_model / 20);
   result.neurons = last_neurons(run.lm, null_k, /*folded=*/true);
   result.neuron_frequency = frequency_correlation(run.lm, run.neutral.unigram());
 }

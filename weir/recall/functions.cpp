@@ -1,5 +1,6 @@
 // Vectors and maps that stand for the relation: do they act on prompts that do not ask for it?
 #include <algorithm>
+#include <cmath>
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -69,8 +70,7 @@ RelationOperatorFinding find_operator(const RecallRun& run) {
                    tune = run.dev.slice(0, found.n_train);
   const RelationOperator relation = fit_relation(
       run.lm, rows_of(batch, train), run.subject_last.index_select(0, train), found.layer);
-  const at::Tensor states =
-      relation_states(run.lm, batch, run.subject_last, found.layer).subject;
+  const at::Tensor states = relation_states(run.lm, batch, run.subject_last, found.layer).subject;
   const auto accuracy = [&](const at::Tensor& rows, double beta, const at::Tensor& truth) {
     const at::Tensor guess =
         predict(run.lm, relation, states.index_select(0, rows), beta).argmax(-1);
@@ -93,8 +93,7 @@ RelationOperatorFinding find_operator(const RecallRun& run) {
 
 void find_functions(const RecallRun& run, RecallResult& result) {
   const LastPosition others(run.lm, neutral_prompts(run));
-  const at::Tensor answers =
-      std::get<0>(at::_unique2(run.answers.index_select(0, run.test)));
+  const at::Tensor answers = std::get<0>(at::_unique2(run.answers.index_select(0, run.test)));
   const int64_t layer = result.mlps.front().layer;
   const MlpParts dev = take_prompts(recall_parts(run, result.movers, layer), run.dev);
   PartsSums sums;
@@ -104,20 +103,17 @@ void find_functions(const RecallRun& run, RecallResult& result) {
   const auto transfer = [&](const std::string& name, const at::Tensor& vector) {
     const at::Tensor change = brought_up(others, layer, with_random(run, vector), answers);
     const at::Tensor random = change.slice(0, 1).mean(0);
-    result.transfers.push_back(
-        {name, layer, change[0].mean().item<double>(), random.mean().item<double>()});
     Claim claim;
     claim.step = "function";
-    claim.statement =
-        fmt::format("{} acts as the relation's function in other prompts", name);
+    claim.statement = fmt::format("{} acts as the relation's function in other prompts", name);
     claim.check = fmt::format(
         "added to the output of MLP {} at the last position of {} pieces of neutral text; control: "
         "random vectors of its length",
         layer, others.n_prompts());
     claim.quantity = "change of pi of the relation's answers";
-    claim.effect = bootstrap_mean(change[0], each_answer, run.options.seed);
-    claim.control = bootstrap_mean(random, each_answer, run.options.seed);
-    claim.difference = bootstrap_mean(change[0] - random, each_answer, run.options.seed);
+    claim.effect = bootstrap_by_subject(change[0], each_answer, run.options.seed);
+    claim.control = bootstrap_by_subject(random, each_answer, run.options.seed);
+    claim.difference = bootstrap_by_subject(change[0] - random, each_answer, run.options.seed);
     claim.prob_before = claim.prob_after = NAN;
     judge(claim, 1);
     result.claims.push_back(std::move(claim));

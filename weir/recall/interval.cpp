@@ -10,8 +10,8 @@
 
 namespace weir {
 
-Interval bootstrap_mean(const at::Tensor& values, const std::vector<int64_t>& group, uint64_t seed,
-                        int64_t n_draws) {
+Interval bootstrap_by_subject(const at::Tensor& values, const std::vector<int64_t>& group,
+                              uint64_t seed, int64_t n_draws) {
   const at::Tensor flat = values.to(at::kCPU, at::kDouble).contiguous();
   require(flat.dim() == 1 && flat.size(0) == static_cast<int64_t>(group.size()) && !group.empty(),
           "interval: expected one value for each of {} prompts, got {}", group.size(),

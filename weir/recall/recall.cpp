@@ -51,7 +51,7 @@ Knowledge knowledge(const RecallRun& run) {
   const at::Tensor rank = (logits > own).sum(1);
   const at::Tensor prob = logits.softmax(-1).gather(1, run.answers.unsqueeze(1)).squeeze(1);
   const auto interval = [&](const at::Tensor& x) {
-    return bootstrap_mean(x, run.group, run.options.seed);
+    return bootstrap_by_subject(x, run.group, run.options.seed);
   };
   Knowledge known;
   known.top1 = interval(rank.eq(0).to(at::kDouble));
@@ -101,6 +101,7 @@ RecallResult recall(const LanguageModel& lm, const PromptSet& set, const Neutral
   const RecallRun run(lm, set, neutral, options);
   RecallResult result;
   result.task = set.task;
+  result.notes = set.notes;
   result.n_prompts = set.size();
   result.n_subjects = static_cast<int64_t>(subjects_of(set).names.size());
   result.n_dev = run.dev.size(0);

@@ -20,10 +20,10 @@
 namespace weir {
 
 struct RecallOptions {
-  uint64_t seed = 0;         ///< Of the split, the controls and the bootstrap.
-  int64_t n_heads = 5;       ///< Mover heads that are named.
-  int64_t n_mlps = 4;        ///< MLPs that are decomposed.
-  int64_t n_controls = 20;   ///< Random sets of as many components.
+  uint64_t seed = 0;        ///< Of the split, the controls and the bootstrap.
+  int64_t n_heads = 5;      ///< Mover heads that are named.
+  int64_t n_mlps = 4;       ///< MLPs that are decomposed.
+  int64_t n_controls = 20;  ///< Random sets of as many components.
   std::vector<double> strengths = {0.25, 0.5, 0.75, 1};  ///< Of mitigations.
   double loss_budget = 0.01;  ///< Relative increase of the neutral loss that may be paid.
   int64_t null_k = 0;         ///< Null directions of W_U for entropy neurons; 0: d_model / 20.
@@ -36,7 +36,7 @@ struct RecallOptions {
 /// How well the model knows the relation.
 struct Knowledge {
   Interval top1, prob, pi;
-  double median_rank = 0;        ///< 0: best
+  double median_rank = 0;         ///< 0: best
   double most_common_answer = 0;  ///< Share of prompts that guessing it would get right.
   /// top1 at least a quarter and above guessing. If not, what follows explains little.
   bool is_known = false;
@@ -44,22 +44,25 @@ struct Knowledge {
 
 struct HeadFinding {
   HeadId id;
-  double attention = 0;     ///< Mean, from the last position to the subject's tokens.
-  double write = 0;         ///< Mean of <output, W_U[:, subject]>
-  double pearson = 0;       ///< Of the two over prompts; NaN where one is constant.
-  double answer = 0;        ///< Path effect on pi(answer) of replacing it by its mean.
-  double subject = 0;       ///< The same on pi(subject).
-  double copy = 0, anti_copy = 0;  ///< Copy score on the subject's tokens, and with the sign turned.
+  double attention = 0;  ///< Mean, from the last position to the subject's tokens.
+  double write = 0;      ///< Mean of <output, W_U[:, subject]>
+  double pearson = 0;    ///< Of the two over prompts; NaN where one is constant.
+  double answer = 0;     ///< Path effect on pi(answer) of replacing it by its mean.
+  double subject = 0;    ///< The same on pi(subject).
+  double direct = 0;     ///< What it writes itself on pi(answer), scale of the norm frozen.
+  double copy = 0,
+         anti_copy = 0;  ///< Copy score on the subject's tokens, and with the sign turned.
 };
 
 struct MlpFinding {
   int64_t layer = 0;
-  double answer = 0, subject = 0;   ///< Path effects as above.
-  std::vector<std::string> parts;   ///< Names: heads, "rest"
-  PartsFit fit;                     ///< M1 on all prompts.
-  at::Tensor bootstrap_se;          ///< [J] of w, over subjects
-  HeldOut held_out;                 ///< By subject.
-  at::Tensor linear_gain;           ///< [J] M7, mean over prompts
+  double answer = 0, subject = 0;            ///< Path effects as above.
+  double direct = 0;                         ///< As above.
+  std::vector<std::string> parts;            ///< Names: heads, "rest"
+  PartsFit fit;                              ///< M1 on all prompts.
+  at::Tensor bootstrap_se;                   ///< [J] of w, over subjects
+  HeldOut held_out;                          ///< By subject.
+  at::Tensor linear_gain;                    ///< [J] M7, mean over prompts
   at::Tensor subject_before, subject_after;  ///< [J] mean <c_j, W_U[:, subject]>, and times g_j
   /// Of the intercept b: pi of the lens for answers, subjects and other tokens; cosines.
   double pi_answers = 0, pi_subjects = 0;
@@ -69,23 +72,14 @@ struct MlpFinding {
 
 /// A sentence about the model and the experiment that tests it.
 struct Claim {
-  std::string step;       ///< "heads", "mlps", "function", "last block"
-  std::string statement;  ///< Of the paper, filled in for this model.
-  std::string check;      ///< What was changed.
-  std::string quantity;   ///< What the numbers are: "change of pi(answer)"
+  std::string step;                      ///< "heads", "mlps", "function", "last block"
+  std::string statement;                 ///< Of the paper, filled in for this model.
+  std::string check;                     ///< What was changed.
+  std::string quantity;                  ///< What the numbers are: "change of pi(answer)"
   Interval effect, control, difference;  ///< On the test subjects; difference: effect - control
   double prob_before = 0, prob_after = 0;
   bool is_supported = false;
-  std::string verdict() const {
-    return is_supported ? "supported" : "not supported on this model";
-  }
-};
-
-/// A vector added in prompts that have nothing to do with the task: does it bring up its answers?
-struct TransferFinding {
-  std::string vector;
-  int64_t layer = 0;
-  double own = 0, random = 0;  ///< Change of mean pi(answers): by it, by random ones of its length.
+  std::string verdict() const { return is_supported ? "supported" : "not supported on this model"; }
 };
 
 struct RelationOperatorFinding {
@@ -99,17 +93,18 @@ struct RecallResult {
   std::string task;
   int64_t shots = 0;
   int64_t n_prompts = 0, n_subjects = 0, n_dev = 0, n_test = 0;
-  std::vector<std::string> notes;
+  std::vector<std::string> notes;  ///< Of the prompt set.
   Knowledge knowledge;
   std::vector<HeadFinding> movers, against;  ///< Chosen on dev; numbers of the test subjects.
   std::vector<MlpFinding> mlps;
   at::Tensor head_effects, head_attention;  ///< [L, H] test means
   at::Tensor mlp_effects;                   ///< [L]
-  at::Tensor curve_answer, curve_subject;   ///< [2 L] pi at mid and post of every layer, all prompts
-  at::Tensor block_change;                  ///< [L] of pi(answer) by each block, own statistics
+  at::Tensor curve_answer, curve_subject;  ///< [2 L] pi at mid and post of every layer, all prompts
+  at::Tensor block_change;                 ///< [L] of pi(answer) by each block, own statistics
   int64_t switch_layer = -1;  ///< From its post on the answer stays above the subject; -1: never.
-  int64_t blocked_first = 0, blocked_last = 0;  ///< Layers whose every head was blocked:
-  double blocked_prob = 0;                      ///< p(answer) then, test subjects.
+  /// [L] p(answer) of the test subjects when no head of the five layers around each may attend from
+  /// the last position to the subject (attention knockout, Geva et al. 2023).
+  at::Tensor blocked_prob;
   LastBlock last;
   std::vector<MitigationEffect> mitigations;  ///< On dev.
   int64_t recommended = -1;                   ///< Index of mitigations; -1: none helps in budget.
@@ -117,7 +112,6 @@ struct RecallResult {
   double recommended_loss = 0;
   LastNeurons neurons;
   at::Tensor neuron_frequency;  ///< [M]
-  std::vector<TransferFinding> transfers;
   std::vector<RelationOperatorFinding> operators;
   std::vector<Claim> claims;
 };

@@ -24,10 +24,10 @@ struct RecallRun {
   const NeutralText& neutral;
   RecallOptions options;
   LastPosition last;
-  at::Tensor answers, subjects;              ///< int64 [N] token ids
-  at::Tensor subject_first, subject_last;    ///< int64 [N] positions
-  std::vector<int64_t> group;                ///< Subject of each prompt.
-  at::Tensor dev, test;                      ///< int64 indices of prompts
+  at::Tensor answers, subjects;            ///< int64 [N] token ids
+  at::Tensor subject_first, subject_last;  ///< int64 [N] positions
+  std::vector<int64_t> group;              ///< Subject of each prompt.
+  at::Tensor dev, test;                    ///< int64 indices of prompts
   std::vector<int64_t> dev_group, test_group;
   FinalReader reader;
   std::vector<PathEffects> effects;  ///< Of the answer, of the subject.
