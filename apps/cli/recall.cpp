@@ -1,3 +1,5 @@
+#include "weir/recall/recall.h"
+
 #include <algorithm>
 #include <chrono>
 #include <fstream>
@@ -11,7 +13,6 @@
 #include "apps/cli/prompt_source.h"
 #include "apps/cli/verbs.h"
 #include "weir/base/error.h"
-#include "weir/recall/recall.h"
 #include "weir/tasks/relation.h"
 
 namespace weir::cli {
@@ -160,10 +161,12 @@ ordered_json last_block_json(const RecallResult& result) {
                            {"top1", effect.top1},
                            {"loss_increase", effect.loss_increase}});
   }
-  ordered_json json = {{"delta_attn", {{"own", result.last.attn_own.mean().item<double>()},
-                                       {"frozen", result.last.attn_frozen.mean().item<double>()}}},
-                       {"delta_mlp", {{"own", result.last.mlp_own.mean().item<double>()},
-                                      {"frozen", result.last.mlp_frozen.mean().item<double>()}}},
+  ordered_json json = {{"delta_attn",
+                        {{"own", result.last.attn_own.mean().item<double>()},
+                         {"frozen", result.last.attn_frozen.mean().item<double>()}}},
+                       {"delta_mlp",
+                        {{"own", result.last.mlp_own.mean().item<double>()},
+                         {"frozen", result.last.mlp_frozen.mean().item<double>()}}},
                        {"head_dla", cli::to_json(result.last.head_dla.mean(0))},
                        {"negative_heads", result.last.negative_heads},
                        {"parts", std::move(parts)},
@@ -191,43 +194,45 @@ ordered_json to_json(const RecallResult& result) {
                          {"accuracy", found.accuracy}});
   }
   const Knowledge& known = result.knowledge;
-  return {{"relation", result.task},
-          {"shots", result.shots},
-          {"prompts", result.n_prompts},
-          {"subjects", result.n_subjects},
-          {"dev_prompts", result.n_dev},
-          {"test_prompts", result.n_test},
-          {"known", known.is_known},
-          {"top1", to_json(known.top1)},
-          {"prob", to_json(known.prob)},
-          {"pi", to_json(known.pi)},
-          {"median_rank", known.median_rank},
-          {"most_common_answer", known.most_common_answer},
-          {"movers", to_json(result.movers)},
-          {"against", to_json(result.against)},
-          {"head_effects", {{"axes", {"layer", "head"}}, {"values", cli::to_json(result.head_effects)}}},
-          {"head_attention",
-           {{"axes", {"layer", "head"}}, {"values", cli::to_json(result.head_attention)}}},
-          {"mlp_effects", {{"axes", {"layer"}}, {"values", cli::to_json(result.mlp_effects)}}},
-          {"mlps", std::move(mlps)},
-          {"curve", {{"axes", {"layer mid, post"}},
-                     {"answer", cli::to_json(result.curve_answer)},
-                     {"subject", cli::to_json(result.curve_subject)}}},
-          {"block_change", {{"axes", {"layer"}}, {"values", cli::to_json(result.block_change)}}},
-          {"switch_layer", result.switch_layer},
-          {"attention_blocked",
-           {{"axes", {"layer in the middle of five"}}, {"prob", cli::to_json(result.blocked_prob)}}},
-          {"last_block", last_block_json(result)},
-          {"relation_operator", std::move(operators)},
-          {"claims", std::move(claims)}};
+  return {
+      {"relation", result.task},
+      {"shots", result.shots},
+      {"prompts", result.n_prompts},
+      {"subjects", result.n_subjects},
+      {"dev_prompts", result.n_dev},
+      {"test_prompts", result.n_test},
+      {"known", known.is_known},
+      {"top1", to_json(known.top1)},
+      {"prob", to_json(known.prob)},
+      {"pi", to_json(known.pi)},
+      {"median_rank", known.median_rank},
+      {"most_common_answer", known.most_common_answer},
+      {"movers", to_json(result.movers)},
+      {"against", to_json(result.against)},
+      {"head_effects",
+       {{"axes", {"layer", "head"}}, {"values", cli::to_json(result.head_effects)}}},
+      {"head_attention",
+       {{"axes", {"layer", "head"}}, {"values", cli::to_json(result.head_attention)}}},
+      {"mlp_effects", {{"axes", {"layer"}}, {"values", cli::to_json(result.mlp_effects)}}},
+      {"mlps", std::move(mlps)},
+      {"curve",
+       {{"axes", {"layer mid, post"}},
+        {"answer", cli::to_json(result.curve_answer)},
+        {"subject", cli::to_json(result.curve_subject)}}},
+      {"block_change", {{"axes", {"layer"}}, {"values", cli::to_json(result.block_change)}}},
+      {"switch_layer", result.switch_layer},
+      {"attention_blocked",
+       {{"axes", {"layer in the middle of five"}}, {"prob", cli::to_json(result.blocked_prob)}}},
+      {"last_block", last_block_json(result)},
+      {"relation_operator", std::move(operators)},
+      {"claims", std::move(claims)}};
 }
 
 void recall_verb(const RecallVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
   const std::vector<int64_t> shots = shots_of(verb);
   const std::string text = neutral_text(verb.neutral);
-  const LanguageModel lm =
-      load(verb.model, "none", verb.output.json || verb.output.wants_files());
+  const LanguageModel lm = load(verb.model, "none", verb.output.json || verb.output.wants_files());
   const NeutralText neutral(lm, text_batch(lm.tokenizer().encode(text).ids, lm.config().n_ctx));
   std::vector<RecallResult> results;
   ordered_json relations = ordered_json::array();
@@ -255,8 +260,10 @@ void add_recall(Verb& weir) {
   Verb& verb = weir.verb(
       {"recall",
        "shows how a model recalls a fact, and proves each step by an intervention",
-       "Which heads carry the subject to the last position, which MLPs turn it into the answer, what "
-       "the last block does to it (Lv et al. 2024). Heads and MLPs are chosen on half of the subjects; "
+       "Which heads carry the subject to the last position, which MLPs turn it into the answer, "
+       "what "
+       "the last block does to it (Lv et al. 2024). Heads and MLPs are chosen on half of the "
+       "subjects; "
        "each claim is tested on the other half, beside random components, and is supported or not. "
        "Several relations and numbers of shots stand side by side. --json: result.relations.",
        {"weir recall smollm2-135m --relation country_capital_city --html recall.html",

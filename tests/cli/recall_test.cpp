@@ -5,7 +5,6 @@
 #include "weir/model/convert.h"
 #include "weir/model/initial_weights.h"
 #include "weir/text/tokenizer.h"
-#include "weir/text/train_bpe.h"
 
 namespace weir {
 namespace {
@@ -20,7 +19,8 @@ const char* const kRelation =
 
 class RecallVerb : public Cli, public ::testing::WithParamInterface<const char*> {
  protected:
-  // A folder with random weights of the family's golden shape and a tokenizer that they fit.
+  // A folder with random weights (made by threads, which a fork would lack: hence exec_weir) of the
+  // family's golden shape and a tokenizer that they fit.
   std::string random_model(const std::string& family) const {
     BpeTrainOptions options;
     options.vocab_size = 300;
@@ -38,11 +38,12 @@ class RecallVerb : public Cli, public ::testing::WithParamInterface<const char*>
 TEST_P(RecallVerb, GoesThroughEveryStep) {
   const std::string relation = write("pets.json", kRelation);
   const std::string neutral =
-      write("neutral.txt", "The text that nobody has to like: the cat, the dog and the rat sat on "
-                           "the mat, and the owl looked at all of them from the wood.");
-  const auto run = run_weir("recall " + random_model(GetParam()) + " --relation " + relation +
-                            " --shots 0,1 --controls 3 --neutral " + neutral + " --json --html " +
-                            path("recall.html"));
+      write("neutral.txt",
+            "The text that nobody has to like: the cat, the dog and the rat sat on "
+            "the mat, and the owl looked at all of them from the wood.");
+  const auto run = exec_weir("recall " + random_model(GetParam()) + " --relation " + relation +
+                             " --shots 0,1 --controls 3 --neutral " + neutral + " --json --html " +
+                             path("recall.html"));
   ASSERT_EQ(run.status, 0) << run.error;
   const json relations = json::parse(run.out)["result"]["relations"];
   ASSERT_EQ(relations.size(), 2U);
@@ -75,8 +76,8 @@ TEST_F(Cli, RecallSaysWhatItNeeds) {
   EXPECT_EQ(count_lines(run.error), 1) << run.error;
   expect_usage_error("recall " + kStories + " --relation country_language --shots few", "--shots");
   const std::string short_text = write("short.txt", "Too short.");
-  expect_usage_error(
-      "recall " + kStories + " --relation country_language --neutral " + short_text, "32 tokens");
+  expect_usage_error("recall " + kStories + " --relation country_language --neutral " + short_text,
+                     "32 tokens");
 }
 
 }  // namespace

@@ -47,8 +47,7 @@ TEST_P(RecallOfFamily, SaysFirstThatARandomModelDoesNotKnow) {
   options.n_controls = 4;
   options.relation_operator = true;
   options.relation_prompts = 2;
-  const RecallResult result =
-      recall(lm, made_up_set(lm.config().d_vocab), neutral_of(lm), options);
+  const RecallResult result = recall(lm, made_up_set(lm.config().d_vocab), neutral_of(lm), options);
   EXPECT_FALSE(result.knowledge.is_known);
   EXPECT_EQ(result.n_dev + result.n_test, 12);
   EXPECT_EQ(result.n_dev, 6);
@@ -113,8 +112,8 @@ TEST(Experiments, NothingChangedChangesNothing) {
   EXPECT_TRUE(is_zero(experiments.ablate_mlps({{}})));
   EXPECT_TRUE(is_zero(experiments.skip_blocks({{}})));
   EXPECT_TRUE(is_zero(experiments.add_to_mlps({{0, 1}}, vectors, 1)));
-  EXPECT_TRUE(is_zero(experiments.replace_mlp(
-      1, last.clean().mlp_out[1].index_select(0, rows).unsqueeze(0))));
+  EXPECT_TRUE(is_zero(
+      experiments.replace_mlp(1, last.clean().mlp_out[1].index_select(0, rows).unsqueeze(0))));
   // The mean over one prompt alone is its own output.
   const Experiments alone(last, set.answers(), one, one);
   EXPECT_TRUE(is_zero(alone.ablate_heads({{{0, 1}, {1, 2}}})));
@@ -159,7 +158,6 @@ TEST(Interval, HoldsTheMeanAndCountsSubjectsNotPrompts) {
 
 // What an independent look with PyTorch found on this model (24 prompts, "The capital city of X
 // is"), and what this library has to come to by itself.
-
 
 TEST(GoldenRelationsSmollm2, CapitalsOfCountries) {
   const auto path = testing::stored_model("smollm2-135m");

@@ -147,8 +147,9 @@ void find_heads(const RecallRun& run, RecallResult& result) {
   const at::Tensor attention = run.heads.attention.index_select(0, run.dev).mean(0);
   // A mover belongs to the task's heads, looks at the subject, and without it both the answer and
   // the subject fall.
-  const at::Tensor is_mover = (sparsify(harm, kTaskShare) < 0) & (attention >= kLeastAttention) &
-                              (run.dev_mean(run.effects[1].heads) < 0);
+  const at::Tensor task = sparsify(harm, kTaskShare);
+  const at::Tensor is_mover =
+      (task < 0) & (attention >= kLeastAttention) & (run.dev_mean(run.effects[1].heads) < 0);
   const at::Tensor score = (-harm).clamp_min(0) * attention;
   const at::Tensor chosen = at::where(is_mover, score, at::zeros_like(score));
   for (const HeadId& id : best_heads(chosen, run.options.n_heads)) {
@@ -159,7 +160,7 @@ void find_heads(const RecallRun& run, RecallResult& result) {
     }
   }
   for (const HeadId& id : best_heads(harm, run.options.n_heads)) {
-    if (harm[id.layer][id.head].item<double>() > 0) result.against.push_back(finding_of(run, id));
+    if (task[id.layer][id.head].item<double>() > 0) result.against.push_back(finding_of(run, id));
   }
   add_copy_scores(run, result.movers);
   add_copy_scores(run, result.against);

@@ -46,18 +46,24 @@ std::string switch_text(const RecallResult& result) {
 TableBlock comparison(const std::vector<RecallResult>& results) {
   TableBlock table;
   table.title = "Side by side";
-  table.columns = {"prompts", "n", "top-1", "p(answer)", "knows it", "mover heads", "MLPs",
-                   "answer above subject from layer", "last block, pi(answer)", "claims supported"};
+  table.columns = {"prompts",
+                   "n",
+                   "top-1",
+                   "p(answer)",
+                   "knows it",
+                   "mover heads",
+                   "MLPs",
+                   "answer above subject from layer",
+                   "last block, pi(answer)",
+                   "claims supported"};
   for (const RecallResult& result : results) {
-    const auto n_supported =
-        std::count_if(result.claims.begin(), result.claims.end(),
-                      [](const Claim& claim) { return claim.is_supported; });
-    table.rows.push_back({title_of(result), result.n_prompts, result.knowledge.top1.mean,
-                          result.knowledge.prob.mean,
-                          std::string(result.knowledge.is_known ? "yes" : "no"),
-                          head_names(result.movers), mlp_names(result), switch_text(result),
-                          result.block_change[-1].item<double>(),
-                          fmt::format("{} of {}", n_supported, result.claims.size())});
+    const auto n_supported = std::count_if(result.claims.begin(), result.claims.end(),
+                                           [](const Claim& claim) { return claim.is_supported; });
+    table.rows.push_back(
+        {title_of(result), result.n_prompts, result.knowledge.top1.mean, result.knowledge.prob.mean,
+         std::string(result.knowledge.is_known ? "yes" : "no"), head_names(result.movers),
+         mlp_names(result), switch_text(result), result.block_change[-1].item<double>(),
+         fmt::format("{} of {}", n_supported, result.claims.size())});
   }
   return table;
 }
@@ -76,14 +82,15 @@ TextBlock in_short(const RecallResult& result) {
   std::string text;
   if (!known.is_known) {
     text += fmt::format(
-        "The model does not know this relation: top-1 {:.2f} (always giving the most common answer: "
-        "{:.2f}). What follows describes how it computes these answers, not how it recalls a fact.\n",
+        "The model does not know this relation: top-1 {:.2f} (always giving the most common "
+        "answer: "
+        "{:.2f}). What follows describes how it computes these answers, not how it recalls a "
+        "fact.\n",
         known.top1.mean, known.most_common_answer);
   }
   text += fmt::format(
       "{} prompts about {} subjects; top-1 {}, p(answer) {}, median rank {:g} (0: best).\n",
-      result.n_prompts, result.n_subjects, share(known.top1), share(known.prob),
-      known.median_rank);
+      result.n_prompts, result.n_subjects, share(known.top1), share(known.prob), known.median_rank);
   text += fmt::format(
       "Heads {} carry the subject; MLPs {} add to the answer; pi(answer) is above pi(subject) from "
       "layer {} on; the last block changes pi(answer) by {:+.2f}.\n",
@@ -118,7 +125,7 @@ TextBlock in_short(const RecallResult& result) {
 TableBlock claims_table(const RecallResult& result) {
   TableBlock table;
   table.title = "Claims and their experiments";
-  table.columns = {"step",    "claim",      "verdict", "effect", "control",
+  table.columns = {"step",       "claim",    "verdict", "effect",    "control",
                    "difference", "p before", "p after", "experiment"};
   for (const Claim& claim : result.claims) {
     table.rows.push_back({claim.step, claim.statement, claim.verdict(),
@@ -127,7 +134,8 @@ TableBlock claims_table(const RecallResult& result) {
                           claim.check});
   }
   table.note =
-      "Supported: the interval of the effect and that of its difference to the control lie on the side "
+      "Supported: the interval of the effect and that of its difference to the control lie on the "
+      "side "
       "that the claim says.";
   return table;
 }
@@ -151,15 +159,22 @@ HeatMapBlock head_map(const std::string& title, const std::string& value, const 
 TableBlock heads_table(const std::string& title, const std::vector<HeadFinding>& heads) {
   TableBlock table;
   table.title = title;
-  table.columns = {"head", "pi(answer) without it", "pi(subject) without it", "direct",
-                   "attention to subject", "write on subject", "correlation", "copies",
+  table.columns = {"head",
+                   "pi(answer) without it",
+                   "pi(subject) without it",
+                   "direct",
+                   "attention to subject",
+                   "write on subject",
+                   "correlation",
+                   "copies",
                    "copies negatively"};
   for (const HeadFinding& head : heads) {
-    table.rows.push_back({head.id.name(), head.answer, head.subject, head.direct, head.attention, head.write,
-                          head.pearson, head.copy, head.anti_copy});
+    table.rows.push_back({head.id.name(), head.answer, head.subject, head.direct, head.attention,
+                          head.write, head.pearson, head.copy, head.anti_copy});
   }
   table.note =
-      "Without it: path patching of its mean to the last stream. Direct: what it writes on pi(answer) "
+      "Without it: path patching of its mean to the last stream. Direct: what it writes on "
+      "pi(answer) "
       "itself. Copies: share of subject tokens "
       "among the first five of what it writes for them.";
   return table;
@@ -168,12 +183,21 @@ TableBlock heads_table(const std::string& title, const std::vector<HeadFinding>&
 TableBlock mlps_table(const RecallResult& result) {
   TableBlock table;
   table.title = "MLPs";
-  table.columns = {"MLP", "pi(answer) without it", "direct", "R2", "R2 held out", "condition",
-                   "lens of b: pi(answers)", "pi(subjects)", "cos(b, answers)", "cos(b, subjects)",
+  table.columns = {"MLP",
+                   "pi(answer) without it",
+                   "direct",
+                   "R2",
+                   "R2 held out",
+                   "condition",
+                   "lens of b: pi(answers)",
+                   "pi(subjects)",
+                   "cos(b, answers)",
+                   "cos(b, subjects)",
                    "top tokens of b"};
   for (const MlpFinding& mlp : result.mlps) {
-    table.rows.push_back({mlp.layer, mlp.answer, mlp.direct, mlp.fit.r2, mlp.held_out.r2, mlp.fit.condition,
-                          mlp.pi_answers, mlp.pi_subjects, mlp.cos_answers, mlp.cos_subjects,
+    table.rows.push_back({mlp.layer, mlp.answer, mlp.direct, mlp.fit.r2, mlp.held_out.r2,
+                          mlp.fit.condition, mlp.pi_answers, mlp.pi_subjects, mlp.cos_answers,
+                          mlp.cos_subjects,
                           joined(mlp.top_tokens, [](const std::string& t) { return t; })});
   }
   table.note = "R2 held out: each subject predicted from the others, about the others' mean.";
@@ -183,8 +207,14 @@ TableBlock mlps_table(const RecallResult& result) {
 TableBlock gains_table(const MlpFinding& mlp) {
   TableBlock table;
   table.title = fmt::format("Gains of MLP {}", mlp.layer);
-  table.columns = {"part",        "w",         "standard error",         "over subjects",
-                   "gain g = 1 + w", "gain, linearised", "on subject before", "on subject after"};
+  table.columns = {"part",
+                   "w",
+                   "standard error",
+                   "over subjects",
+                   "gain g = 1 + w",
+                   "gain, linearised",
+                   "on subject before",
+                   "on subject after"};
   for (size_t j = 0; j < mlp.parts.size(); ++j) {
     const auto at = static_cast<int64_t>(j);
     const auto value = [at](const at::Tensor& x) { return x[at].item<double>(); };
@@ -192,9 +222,10 @@ TableBlock gains_table(const MlpFinding& mlp) {
                           value(mlp.bootstrap_se), value(mlp.fit.g), value(mlp.linear_gain),
                           value(mlp.subject_before), value(mlp.subject_after)});
   }
-  table.note = mlp.fit.is_ill_conditioned()
-                   ? "The parts are nearly dependent: single gains mean little."
-                   : "m = sum of w c + b: near 0 the part is erased from the stream, above 1 amplified.";
+  table.note =
+      mlp.fit.is_ill_conditioned()
+          ? "The parts are nearly dependent: single gains mean little."
+          : "m = sum of w c + b: near 0 the part is erased from the stream, above 1 amplified.";
   return table;
 }
 
@@ -241,8 +272,9 @@ CurvesBlock blocked_curve(const RecallResult& result) {
 TableBlock last_table(const RecallResult& result) {
   TableBlock table;
   table.title = "Last block: parts";
-  table.columns = {"part", "pi(answer), frozen scale", "own statistics", "cos(u_mean)",
-                   "cos(u_freq)", "rank correlation with log frequency"};
+  table.columns = {"part",           "pi(answer), frozen scale",
+                   "own statistics", "cos(u_mean)",
+                   "cos(u_freq)",    "rank correlation with log frequency"};
   const double none = NAN;
   table.rows.push_back({std::string("attention"), result.last.attn_frozen.mean().item<double>(),
                         result.last.attn_own.mean().item<double>(), none, none, none});
@@ -252,10 +284,10 @@ TableBlock last_table(const RecallResult& result) {
       frozen = result.last.mlp_frozen.mean().item<double>();
       own = result.last.mlp_own.mean().item<double>();
     } else if (part.name.rfind("head", 0) == 0) {
-      frozen = result.last.head_dla.select(1, std::stoll(part.name.substr(4))).mean().item<double>();
+      frozen =
+          result.last.head_dla.select(1, std::stoll(part.name.substr(4))).mean().item<double>();
     }
-    table.rows.push_back(
-        {part.name, frozen, own, part.cos_u_mean, part.cos_u_freq, part.spearman});
+    table.rows.push_back({part.name, frozen, own, part.cos_u_mean, part.cos_u_freq, part.spearman});
   }
   return table;
 }
@@ -263,8 +295,8 @@ TableBlock last_table(const RecallResult& result) {
 TableBlock mitigation_table(const RecallResult& result) {
   TableBlock table;
   table.title = "Last block: mitigations";
-  table.columns = {"mitigation", "strength",  "pi(answer)",  "p(answer)",
-                   "mean rank",  "top-1", "neutral loss, %", "within budget, best on dev"};
+  table.columns = {"mitigation", "strength", "pi(answer)",      "p(answer)",
+                   "mean rank",  "top-1",    "neutral loss, %", "within budget, best on dev"};
   for (size_t i = 0; i < result.mitigations.size(); ++i) {
     const MitigationEffect& effect = result.mitigations[i];
     table.rows.push_back({mitigation_name(effect.mitigation), effect.alpha,
@@ -274,7 +306,8 @@ TableBlock mitigation_table(const RecallResult& result) {
                           std::string(static_cast<int64_t>(i) == result.recommended ? "yes" : "")});
   }
   table.note =
-      "a negative heads, b MLP, c intercept, d frequency direction of what the block adds, d_mlp of "
+      "a negative heads, b MLP, c intercept, d frequency direction of what the block adds, d_mlp "
+      "of "
       "the MLP, d_resid of the stream, e the whole block. Changes of all prompts.";
   return table;
 }
@@ -317,8 +350,8 @@ GroupBlock group_of(const RecallResult& result) {
   GroupBlock depth{"Depth", {depth_curves(result), block_curve(result), blocked_curve(result)}};
   GroupBlock last{"Last block",
                   {last_table(result), mitigation_table(result), neuron_scatter(result)}};
-  GroupBlock group{title_of(result), {in_short(result), claims_table(result), heads, mlps, depth,
-                                      last}};
+  GroupBlock group{title_of(result),
+                   {in_short(result), claims_table(result), heads, mlps, depth, last}};
   if (!result.operators.empty()) group.blocks.emplace_back(operator_table(result));
   return group;
 }
