@@ -1,0 +1,314 @@
+#include "weir/patch/path_patching.h"
+
+#include <algorithm>
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+#include <fmt/format.h>
+
+#include "weir/base/error.h"
+#include "weir/base/interrupt.h"
+#include "weir/base/progress.h"
+#include "weir/model/heads.h"
+#include "weir/nn/norm.h"
+#include "weir/patch/experiments.h"
+#include "weir/patch/frozen_stream.h"
+
+namespace weir {
+namespace {
+
+constexpr int64_t kLogitsAtOnce = int64_t{1} << 24;  // Of a block of final rows: 64 MB in float32.
+
+std::string at_layer(int64_t layer, const char* site) {
+  return fmt::format("blocks.{}.{}", layer, site);
+}
+
+/// One row [B, 1, ...] of an activation [B, T, ...] for each prompt.
+at::Tensor rows_at(const at::Tensor& activation, const at::Tensor& positions) {
+  const at::Tensor rows = at::arange(activation.size(0), at::kLong);
+  return activation.index({rows, positions}).unsqueeze(1);
+}
+
+/// Where a receiver's input is changed; "" for the last stream.
+std::string site_of(PathReceiver receiver) {
+  switch (receiver) {
+    case PathReceiver::kFinal:
+      return "";
+    case PathReceiver::kQuery:
+      return "attn.hook_q";
+    case PathReceiver::kKey:
+      return "attn.hook_k";
+    case PathReceiver::kValue:
+      return "attn.hook_v";
+    case PathReceiver::kMlp:
+      return "hook_mlp_in";
+  }
+  fail(ErrorCode::kInternal, "path patching: unknown receiver");
+}
+
+std::vector<std::string> names(PathReceiver receiver) {
+  std::vector<std::string> globs = {"*hook_attn_out", "*hook_mlp_out", "*attn.hook_z"};
+  if (receiver != PathReceiver::kFinal) globs.push_back("blocks.*." + site_of(receiver));
+  return globs;
+}
+
+/// The clean and the corrupt run, and what each sender writes.
+class Senders {
+ public:
+  Senders(const LanguageModel& lm, const PatchPairs& pairs, const PathOptions& options)
+      : lm_(lm),
+        options_(options),
+        clean_(lm, pairs.clean, names(options.receiver)),
+        corrupt_(lm, pairs.corrupt, names(PathReceiver::kFinal)),
+        end_(options.end.defined() ? options.end
+                                   : at::full({pairs.clean.tokens.size(0)},
+                                              pairs.clean.tokens.size(1) - 1, at::kLong)) {
+    for (int64_t layer = 0; layer < lm.config().n_layers; ++layer) {
+      run_.resid_pre.push_back(kept(at_layer(layer, "hook_resid_pre")));
+      run_.attn_out.push_back(kept(at_layer(layer, "hook_attn_out")));
+      run_.mlp_out.push_back(kept(at_layer(layer, "hook_mlp_out")));
+      run_.z.push_back(kept(at_layer(layer, "attn.hook_z")));
+      run_.raw_attn.push_back(written(layer, run_.z.back()));
+    }
+    run_.resid_post = run_.resid_pre.back() + run_.attn_out.back() + run_.mlp_out.back();
+  }
+
+  const CleanRun& run() const { return run_; }
+  const Experiments& clean() const { return clean_; }
+
+  /// [H, B, T', D]: attention's output when one head writes its other value.
+  at::Tensor head_writes(int64_t layer) const {
+    const ModelConfig& config = lm_.config();
+    const at::Tensor W_O = lm_.transformer()
+                               .weights()
+                               .blocks[layer]
+                               .attn.W_O.dense(lm_.transformer().dtype())
+                               .view({config.n_heads, config.d_head, config.d_model});
+    const at::Tensor other = value(at_layer(layer, "attn.hook_z"));
+    // [B, T', H, K] x [H, K, D] -> [H, B, T', D]: what each head's write changes by.
+    const at::Tensor change = at::einsum("bthk,hkd->hbtd", {other - run_.z[layer], W_O});
+    const NormWeights& post = lm_.transformer().weights().blocks[layer].ln1_post;
+    if (!post.present) return run_.attn_out[layer].unsqueeze(0) + change;
+    return norm(run_.raw_attn[layer].unsqueeze(0) + change, config.norm, config.norm_eps, post.w,
+                post.b, config.norm_offset);
+  }
+  at::Tensor mlp_write(int64_t layer) const { return value(at_layer(layer, "hook_mlp_out")); }
+
+ private:
+  /// The clean activation where experiments look: at END, or everywhere.
+  at::Tensor kept(const std::string& name) const {
+    const at::Tensor& all = clean_.cache()[name];
+    return options_.everywhere ? all : rows_at(all, end_);
+  }
+  at::Tensor written(int64_t layer, const at::Tensor& z) const {
+    const AttentionWeights& attn = lm_.transformer().weights().blocks[layer].attn;
+    const at::Tensor out = attn.W_O.apply(z.flatten(-2));
+    return attn.b_O.defined() ? out + attn.b_O : out;
+  }
+  /// What a sender's activation becomes, of the shape of `kept`.
+  at::Tensor value(const std::string& name) const {
+    const at::Tensor& other = corrupt_.cache()[name];
+    if (options_.everywhere) return other;
+    const at::Tensor at_end = rows_at(other, end_);
+    switch (options_.value) {
+      case SenderValue::kMeanAtRole:
+        return at_end.mean(0, true).expand_as(at_end);
+      case SenderValue::kMeanRawPosition:
+        return other.mean(0).index_select(0, end_).unsqueeze(1);
+      case SenderValue::kPerPrompt:
+        return at_end;
+      case SenderValue::kZero:
+        return at::zeros_like(at_end);
+      case SenderValue::kResample:
+        require(options_.resample.defined(),
+                "path patching: expected the prompt whose values each prompt receives");
+        return at_end.index_select(0, options_.resample);
+    }
+    fail(ErrorCode::kInternal, "path patching: unknown value");
+  }
+
+  const LanguageModel& lm_;
+  const PathOptions& options_;
+  Experiments clean_, corrupt_;
+  at::Tensor end_;
+  CleanRun run_;
+};
+
+/// Collects readings, sender by sender, and sorts them into heads and MLPs.
+class Sheet {
+ public:
+  Sheet(const LanguageModel& lm, const PathOptions& options, const ReadingTargets& targets,
+        at::IntArrayRef receivers, const at::Tensor& clean_logits)
+      : n_layers_(lm.config().n_layers), n_heads_(lm.config().n_heads), targets_(targets) {
+    for (const Reading reading : options.readings) {
+      grid_.clean[reading] = read(reading, clean_logits, targets);
+      std::vector<int64_t> shape = {n_layers_, n_heads_ + 1};
+      shape.insert(shape.end(), receivers.begin(), receivers.end());
+      shape.push_back(clean_logits.size(0));
+      all_[reading] = grid_.clean[reading].expand(shape).clone();
+    }
+  }
+
+  /// The entries [receivers..., B] of a sender; it is the clean value until it is set.
+  void set(int64_t sender, at::ArrayRef<int64_t> receiver, const at::Tensor& logits) {
+    for (auto& [reading, sheet] : all_) {
+      at::Tensor entry = sheet[sender / (n_heads_ + 1)][sender % (n_heads_ + 1)];
+      for (const int64_t index : receiver) entry = entry[index];
+      entry.copy_(read(reading, logits, targets_));
+    }
+  }
+
+  PathGrid take() {
+    for (auto& [reading, sheet] : all_) {
+      grid_.heads[reading] = sheet.slice(1, 0, n_heads_);
+      grid_.mlps[reading] = sheet.select(1, n_heads_);
+    }
+    return std::move(grid_);
+  }
+
+ private:
+  int64_t n_layers_, n_heads_;
+  const ReadingTargets& targets_;
+  std::map<Reading, at::Tensor> all_;  ///< [L, H + 1, receivers..., B]
+  PathGrid grid_;
+};
+
+void read_final(const LanguageModel& lm, const at::Tensor& streams, Sheet* sheet) {
+  const int64_t n_prompts = streams.size(1);
+  const int64_t block = std::max<int64_t>(1, kLogitsAtOnce / (lm.config().d_vocab * n_prompts));
+  for (int64_t first = 0; first < streams.size(0); first += block) {
+    const int64_t last = std::min(first + block, streams.size(0));
+    const at::Tensor logits = lm.transformer().unembed(streams.slice(0, first, last).select(2, -1));
+    for (int64_t s = first; s < last; ++s) sheet->set(s, {}, logits[s - first]);
+  }
+}
+
+/// Queries, keys or values [S, B, T', heads, K] that layer `layer` makes of streams, before q/k
+/// norm and rotation.
+at::Tensor projected(const LanguageModel& lm, int64_t layer, PathReceiver receiver,
+                     const at::Tensor& streams) {
+  const ModelConfig& config = lm.config();
+  const BlockWeights& block = lm.transformer().weights().blocks[layer];
+  const bool has_norm = config.pre_norm && block.ln1.present;
+  const at::Tensor x = has_norm ? norm(streams, config.norm, config.norm_eps, block.ln1.w,
+                                       block.ln1.b, config.norm_offset)
+                                : streams;
+  const bool is_query = receiver == PathReceiver::kQuery;
+  const Matrix& matrix = is_query                         ? block.attn.W_Q
+                         : receiver == PathReceiver::kKey ? block.attn.W_K
+                                                          : block.attn.W_V;
+  const at::Tensor& bias = is_query                         ? block.attn.b_Q
+                           : receiver == PathReceiver::kKey ? block.attn.b_K
+                                                            : block.attn.b_V;
+  at::Tensor out = matrix.apply(x);
+  if (bias.defined()) out = out + bias;
+  return out.unflatten(-1, {is_query ? config.n_heads : config.n_kv_heads, config.d_head});
+}
+
+/// Every sender so far into every head of `layer`.
+void read_heads(const Senders& senders, int64_t layer, const PathOptions& options,
+                const at::Tensor& streams, Sheet* sheet) {
+  const at::Tensor inputs =
+      projected(senders.clean().lm(), layer, options.receiver, streams);  // [S, B, T', heads, K]
+  const int64_t n_heads = inputs.size(3);
+  senders.clean().run(
+      layer, site_of(options.receiver), streams.size(0) * n_heads,
+      [&](int64_t e, const at::Tensor& rows) {
+        const int64_t head = e % n_heads;
+        const at::Tensor input = inputs[e / n_heads].select(2, head);  // [B, T', K]
+        const at::Tensor own = rows.select(2, head);
+        own.slice(1, own.size(1) - input.size(1)).copy_(input);
+      },
+      [&](int64_t first, const at::Tensor& logits) {
+        for (int64_t e = 0; e < logits.size(0); ++e) {
+          sheet->set((first + e) / n_heads, {layer, (first + e) % n_heads}, logits[e]);
+        }
+      });
+}
+
+void read_mlps(const Senders& senders, int64_t layer, const at::Tensor& inputs, Sheet* sheet) {
+  senders.clean().run(
+      layer, "hook_mlp_in", inputs.size(0),
+      [&](int64_t e, const at::Tensor& rows) { rows.slice(1, rows.size(1) - 1).copy_(inputs[e]); },
+      [&](int64_t first, const at::Tensor& logits) {
+        for (int64_t e = 0; e < logits.size(0); ++e) sheet->set(first + e, {layer}, logits[e]);
+      });
+}
+
+std::vector<int64_t> receivers_of(const ModelConfig& config, PathReceiver receiver) {
+  if (receiver == PathReceiver::kFinal) return {};
+  if (receiver == PathReceiver::kMlp) return {config.n_layers};
+  return {config.n_layers, receiver == PathReceiver::kQuery ? config.n_heads : config.n_kv_heads};
+}
+
+void check(const LanguageModel& lm, const PatchPairs& pairs, const PathOptions& options) {
+  if (!lm.config().pre_norm || lm.config().residual_after_norm) {
+    fail(ErrorCode::kUnsupported, "path patching: '{}' norms the stream itself in every block",
+         lm.config().family);
+  }
+  require(pairs.clean.tokens.sizes() == pairs.corrupt.tokens.sizes(),
+          "path patching: expected clean and corrupt prompts of the same length, got {} and {}",
+          c10::str(pairs.clean.tokens.sizes()), c10::str(pairs.corrupt.tokens.sizes()));
+  const bool is_final = options.receiver == PathReceiver::kFinal;
+  const bool is_mlp = options.receiver == PathReceiver::kMlp;
+  require(!options.everywhere || (!is_final && !is_mlp),
+          "path patching: whole sequences are for heads as receivers");
+  require(!options.end.defined() || is_final,
+          "path patching: ENDs before the last column are for the final stream as receiver");
+  require(
+      !is_mlp || !lm.config().parallel_block,
+      "path patching: MLPs of '{}' read the stream before attention; heads of their layer do not "
+      "reach them",
+      lm.config().family);
+}
+
+}  // namespace
+
+SenderValue sender_value_of(const std::string& name) {
+  const std::vector<std::string> names = {"mean_at_role", "mean_raw_position", "per_prompt", "zero",
+                                          "resample"};
+  const auto found = std::find(names.begin(), names.end(), name);
+  require(found != names.end(),
+          "path patching: expected mean_at_role, mean_raw_position, per_prompt, zero or resample, "
+          "got '{}'",
+          name);
+  return static_cast<SenderValue>(found - names.begin());
+}
+
+at::Tensor PathGrid::percent(Reading reading, bool of_mlps) const {
+  const at::Tensor base = clean.at(reading).to(at::kDouble).mean();
+  const at::Tensor& patched = (of_mlps ? mlps : heads).at(reading);
+  return 100 * (patched.to(at::kDouble).mean(-1) - base) / base;
+}
+
+PathGrid path_grid(const LanguageModel& lm, const PatchPairs& pairs, const PathOptions& options) {
+  const at::NoGradGuard no_grad;
+  check(lm, pairs, options);
+  const Senders senders(lm, pairs, options);
+  const int64_t n_layers = lm.config().n_layers;
+  ReadingTargets targets;
+  targets.answer = pairs.answer;
+  targets.wrong = pairs.wrong;
+  const bool is_final = options.receiver == PathReceiver::kFinal;
+  targets.clean_logits = is_final ? lm.transformer().unembed(senders.run().resid_post.select(1, -1))
+                                  : senders.clean().logits();
+  Sheet sheet(lm, options, targets, receivers_of(lm.config(), options.receiver),
+              targets.clean_logits);
+  FrozenStream stream(lm, senders.run(), options.freeze_mlps);
+  Progress progress("path patching", static_cast<uint64_t>(n_layers), "layers");
+  for (int64_t layer = 0; layer < n_layers; ++layer) {
+    throw_if_interrupted();
+    const at::Tensor writes = senders.head_writes(layer);
+    if (options.receiver == PathReceiver::kMlp) {
+      read_mlps(senders, layer, stream.mlp_inputs(layer, writes), &sheet);
+    } else if (!is_final && stream.n_experiments() > 0) {
+      read_heads(senders, layer, options, stream.streams(), &sheet);
+    }
+    stream.pass(layer, writes, senders.mlp_write(layer));
+    progress.advance(1);
+  }
+  if (is_final) read_final(lm, stream.streams(), &sheet);
+  return sheet.take();
+}
+
+}  // namespace weir
