@@ -244,7 +244,7 @@ void recall_verb(const RecallVerb& verb) {
       relations.push_back(to_json(results.back()));
     }
   }
-  Report report = recall_report(lm, results);
+  Report report = recall_report(lm, results, read_neurons(lm, neutral));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   report.provenance = provenance(lm, verb.model, seconds.count());
   report.provenance.seed = static_cast<int64_t>(verb.recall.seed);

@@ -43,11 +43,12 @@ class RecallOfFamily : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(RecallOfFamily, SaysFirstThatARandomModelDoesNotKnow) {
   const LanguageModel lm = golden_model(GetParam());
+  const NeutralText neutral = neutral_of(lm);
   RecallOptions options;
   options.n_controls = 4;
   options.relation_operator = true;
   options.relation_prompts = 2;
-  const RecallResult result = recall(lm, made_up_set(lm.config().d_vocab), neutral_of(lm), options);
+  const RecallResult result = recall(lm, made_up_set(lm.config().d_vocab), neutral, options);
   EXPECT_FALSE(result.knowledge.is_known);
   EXPECT_EQ(result.n_dev + result.n_test, 12);
   EXPECT_EQ(result.n_dev, 6);
@@ -61,7 +62,7 @@ TEST_P(RecallOfFamily, SaysFirstThatARandomModelDoesNotKnow) {
   }
   EXPECT_EQ(result.mitigations.size(), 7 * options.strengths.size());
   EXPECT_EQ(result.curve_answer.size(0), 2 * lm.config().n_layers);
-  const Report report = recall_report(lm, {result, result});
+  const Report report = recall_report(lm, {result, result}, read_neurons(lm, neutral));
   const std::string text = render_terminal(report, {});
   const size_t said = text.find("does not know this relation");
   ASSERT_NE(said, std::string::npos);

@@ -236,11 +236,11 @@ void find_last_block(const RecallRun& run, RecallResult& result) {
     result.recommended_pi = test_interval(effect.delta_pi);
     result.recommended_loss = effect.loss_increase;
   }
-  const int64_t null_k = run.options.null_k > 0
-                             ? run.options.null_k
-                             : std::max<int64_t>(1, run.lm.config().d_model / 20);
-  result.neurons = last_neurons(run.lm, null_k, /*folded=*/true);
-  result.neuron_frequency = frequency_correlation(run.lm, run.neutral.unigram());
+}
+
+NeuronReadings read_neurons(const LanguageModel& lm, const NeutralText& neutral) {
+  const int64_t null_k = std::max<int64_t>(1, lm.config().d_model / 20);
+  return {last_neurons(lm, null_k, /*folded=*/true), frequency_correlation(lm, neutral.unigram())};
 }
 
 }  // namespace weir

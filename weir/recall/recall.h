@@ -26,7 +26,6 @@ struct RecallOptions {
   int64_t n_controls = 20;  ///< Random sets of as many components.
   std::vector<double> strengths = {0.25, 0.5, 0.75, 1};  ///< Of mitigations.
   double loss_budget = 0.01;  ///< Relative increase of the neutral loss that may be paid.
-  int64_t null_k = 0;         ///< Null directions of W_U for entropy neurons; 0: d_model / 20.
   /// Fit a linear relational operator too: minutes where d_model is large.
   bool relation_operator = false;
   int64_t relation_layer = -1;  ///< -1: half of the layers.
@@ -110,8 +109,6 @@ struct RecallResult {
   int64_t recommended = -1;                   ///< Index of mitigations; -1: none helps in budget.
   Interval recommended_prob, recommended_pi;  ///< Its change on test.
   double recommended_loss = 0;
-  LastNeurons neurons;
-  at::Tensor neuron_frequency;  ///< [M]
   std::vector<RelationOperatorFinding> operators;
   std::vector<Claim> claims;
 };
@@ -125,7 +122,15 @@ RecallResult recall(const LanguageModel& lm, const PromptSet& set, const Neutral
 /// Text written for this library, for the cost of mitigations and as a base for token frequencies.
 const std::string& default_neutral_text();
 
-/// One page of any number of results: a comparison first, then each in a tab.
-Report recall_report(const LanguageModel& lm, const std::vector<RecallResult>& results);
+/// Entropy and token-frequency neurons of the last MLP, which no relation changes.
+struct NeuronReadings {
+  LastNeurons neurons;   ///< W_U folded; null directions: a twentieth of d_model.
+  at::Tensor frequency;  ///< [M] correlation with log frequency
+};
+NeuronReadings read_neurons(const LanguageModel& lm, const NeutralText& neutral);
+
+/// One page of any number of results: a comparison first, then each in a tab, then the neurons.
+Report recall_report(const LanguageModel& lm, const std::vector<RecallResult>& results,
+                     const NeuronReadings& neurons);
 
 }  // namespace weir

@@ -107,9 +107,10 @@ TextBlock in_short(const RecallResult& result) {
   if (result.recommended >= 0) {
     const MitigationEffect& effect = result.mitigations[result.recommended];
     text += fmt::format(
-        "Recommended against underconfidence: mitigation {} at strength {:g}: p(answer) {} on test "
-        "subjects at {:+.2f} % loss on neutral text.\n",
+        "Mitigation of the last block with the largest gain within the loss budget: {} at strength "
+        "{:g}: p(answer) {} on the test subjects{}, {:+.2f} % loss on neutral text.\n",
         mitigation_name(effect.mitigation), effect.alpha, range(result.recommended_prob),
+        result.recommended_prob.is_above_zero() ? "" : " (not told from nothing)",
         100 * result.recommended_loss);
   } else {
     text += "No mitigation of the last block raises p(answer) within the loss budget.\n";
@@ -312,14 +313,14 @@ TableBlock mitigation_table(const RecallResult& result) {
   return table;
 }
 
-ScatterBlock neuron_scatter(const RecallResult& result) {
+ScatterBlock neuron_scatter(const NeuronReadings& readings) {
   ScatterBlock scatter;
   scatter.title = "Last MLP: entropy and frequency neurons";
   scatter.x_label = "norm of what it writes";
   scatter.y_label = "share in W_U's null directions (rho)";
-  scatter.x = to_doubles(result.neurons.norm);
-  scatter.y = to_doubles(result.neurons.rho);
-  scatter.values = to_doubles(result.neuron_frequency);
+  scatter.x = to_doubles(readings.neurons.norm);
+  scatter.y = to_doubles(readings.neurons.rho);
+  scatter.values = to_doubles(readings.frequency);
   scatter.value_label = "correlation with log frequency";
   scatter.diverging = true;
   for (size_t i = 0; i < scatter.x.size(); ++i) scatter.labels.push_back(std::to_string(i));
@@ -348,8 +349,7 @@ GroupBlock group_of(const RecallResult& result) {
   GroupBlock mlps{"MLPs", {mlps_table(result)}};
   for (const MlpFinding& mlp : result.mlps) mlps.blocks.emplace_back(gains_table(mlp));
   GroupBlock depth{"Depth", {depth_curves(result), block_curve(result), blocked_curve(result)}};
-  GroupBlock last{"Last block",
-                  {last_table(result), mitigation_table(result), neuron_scatter(result)}};
+  GroupBlock last{"Last block", {last_table(result), mitigation_table(result)}};
   GroupBlock group{title_of(result),
                    {in_short(result), claims_table(result), heads, mlps, depth, last}};
   if (!result.operators.empty()) group.blocks.emplace_back(operator_table(result));
@@ -358,13 +358,15 @@ GroupBlock group_of(const RecallResult& result) {
 
 }  // namespace
 
-Report recall_report(const LanguageModel& lm, const std::vector<RecallResult>& results) {
+Report recall_report(const LanguageModel& lm, const std::vector<RecallResult>& results,
+                     const NeuronReadings& neurons) {
   Report report;
   report.title = "Factual recall" + (lm.config().name.empty() ? "" : ": " + lm.config().name);
   if (results.size() > 1) report.blocks.emplace_back(comparison(results));
   GroupBlock all{"Relations", {}, false, /*tabs=*/true};
   for (const RecallResult& result : results) all.blocks.emplace_back(group_of(result));
   report.blocks.emplace_back(std::move(all));
+  report.blocks.emplace_back(neuron_scatter(neurons));
   return report;
 }
 
