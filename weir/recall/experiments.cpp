@@ -45,9 +45,15 @@ AnswerChange Experiments::run(int64_t n_sets, int64_t from_layer,
                               const std::vector<NamedHook>& hooks) const {
   const at::NoGradGuard no_grad;
   const int64_t n = rows_.size(0);
-  const at::Tensor logits = last_.run(hooks, from_layer, rows_of(n_sets)).view({n_sets, n, -1});
-  const at::Tensor ids = answers_.unsqueeze(0).expand({n_sets, n});
-  return {centred_logit(logits, ids) - clean_pi_, probability(logits, ids)};
+  const at::Tensor streams = last_.run_stream(hooks, from_layer, rows_of(n_sets));
+  std::vector<at::Tensor> pi, prob;
+  for (int64_t s = 0; s < n_sets; ++s) {  // logits of one set at a time
+    const at::Tensor logits =
+        last_.lm().transformer().unembed(streams.slice(0, s * n, (s + 1) * n));
+    pi.push_back(centred_logit(logits, answers_) - clean_pi_);
+    prob.push_back(probability(logits, answers_));
+  }
+  return {at::stack(pi), at::stack(prob)};
 }
 
 // bool [sets * n, L, H]

@@ -104,8 +104,8 @@ LastPosition::LastPosition(const LanguageModel& lm, const TokenBatch& prompts)
   clean_.head_out = added_by_heads(lm, kept, clean_.result);
 }
 
-at::Tensor LastPosition::run(const std::vector<NamedHook>& named, int64_t from_layer,
-                             const at::Tensor& rows_in) const {
+ForwardOutput LastPosition::forward(const std::vector<NamedHook>& named, int64_t from_layer,
+                                    const at::Tensor& rows_in, LogitsAt logits) const {
   const at::Tensor rows = rows_in.defined() ? rows_in : at::arange(n_prompts(), at::kLong);
   Hooks hooks = lm_.make_hooks();
   for (const auto& [glob, function] : named) hooks.add(glob, function);
@@ -116,9 +116,20 @@ at::Tensor LastPosition::run(const std::vector<NamedHook>& named, int64_t from_l
   if (prompts_.attention_mask.defined()) {
     input.attention_mask = prompts_.attention_mask.index_select(0, rows).to(lm_.device());
   }
+  input.logits = logits;
   input.cache = &cache;
   input.hooks = &hooks;
-  return lm_.transformer().forward(input).logits.select(1, 0);
+  return lm_.transformer().forward(input);
+}
+
+at::Tensor LastPosition::run(const std::vector<NamedHook>& hooks, int64_t from_layer,
+                             const at::Tensor& rows) const {
+  return forward(hooks, from_layer, rows, LogitsAt::kLast).logits.select(1, 0);
+}
+
+at::Tensor LastPosition::run_stream(const std::vector<NamedHook>& hooks, int64_t from_layer,
+                                    const at::Tensor& rows) const {
+  return forward(hooks, from_layer, rows, LogitsAt::kNone).residual.select(1, 0);
 }
 
 at::Tensor LastPosition::run_frozen(const at::Tensor& stream, int64_t layer, const at::Tensor& rows,

@@ -45,6 +45,10 @@ class LastPosition {
   at::Tensor run(const std::vector<NamedHook>& hooks, int64_t from_layer = 0,
                  const at::Tensor& rows = {}) const;
 
+  /// The same up to the stream [R, D] that leaves the last block.
+  at::Tensor run_stream(const std::vector<NamedHook>& hooks, int64_t from_layer = 0,
+                        const at::Tensor& rows = {}) const;
+
   /// The stream [R, D] that leaves the last block when `stream` [R, D] enters block `layer` and
   /// every attention output from there on keeps its clean value; so do the MLPs' with
   /// `freeze_mlps` (path patching with queries, keys and values frozen: 2403.19521's code).
@@ -52,6 +56,9 @@ class LastPosition {
                         bool freeze_mlps) const;
 
  private:
+  ForwardOutput forward(const std::vector<NamedHook>& hooks, int64_t from_layer,
+                        const at::Tensor& rows, LogitsAt logits) const;
+
   const LanguageModel& lm_;
   TokenBatch prompts_;
   KvCache cache_;  ///< Of all positions but the last.
