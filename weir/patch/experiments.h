@@ -16,10 +16,12 @@ namespace weir {
 /// again (Hooks::give). No experiment runs the whole model.
 class Experiments {
  public:
-  /// Runs the prompts once and keeps every layer's stream and the points that `names` matches. The
+  /// Runs the prompts once (with `interventions`, which experiments inherit through the streams
+  /// that they start from) and keeps every layer's stream and the points that `names` matches. The
   /// model must outlive this.
   Experiments(const LanguageModel& lm, const TokenBatch& batch,
-              const std::vector<std::string>& names);
+              const std::vector<std::string>& names,
+              const std::vector<Intervention>& interventions = {});
 
   const LanguageModel& lm() const { return lm_; }
   const ActivationCache& cache() const { return cache_; }
@@ -36,8 +38,13 @@ class Experiments {
   /// blocks of rows that memory can hold.
   void run(int64_t layer, const std::string& site, int64_t n, const Change& change,
            const Reader& reader) const;
+  /// The same for experiments that change several points, from `layer` on: `hooks_of` gives the
+  /// hooks of experiments first .. first + count, which see activations [count B, ...].
+  using HooksOf = std::function<std::vector<NamedHook>(int64_t first, int64_t count)>;
+  void run_hooked(int64_t layer, int64_t n, const HooksOf& hooks_of, const Reader& reader) const;
 
  private:
+  at::Tensor run_rows(int64_t layer, int64_t times, RunOptions run) const;
   at::Tensor run_block(int64_t layer, const std::string& name, const at::Tensor& value) const;
 
   const LanguageModel& lm_;

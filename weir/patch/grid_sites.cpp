@@ -33,7 +33,8 @@ std::vector<std::pair<std::string, int64_t>> grid_axes(const GridSite& site, Pat
           "patch: expected the kind head_pattern for single edges");
   if (site.is_pattern) {
     std::vector<std::pair<std::string, int64_t>> axes = {{"head", shape[1]}};
-    if (scope != PatchScope::kAll) axes.emplace_back("query", shape[2]);
+    const bool is_by_query = scope == PatchScope::kPosition || scope == PatchScope::kEdge;
+    if (is_by_query) axes.emplace_back("query", shape[2]);
     if (scope == PatchScope::kEdge) axes.emplace_back("key", shape[3]);
     return axes;
   }
@@ -45,6 +46,7 @@ std::vector<std::pair<std::string, int64_t>> grid_axes(const GridSite& site, Pat
 
 std::vector<GridEntry> grid_entries(const GridSite& site, PatchScope scope, at::IntArrayRef shape) {
   std::vector<GridEntry> entries = {{}};
+  if (scope == PatchScope::kEnd) entries[0].position = shape[site.is_pattern ? 2 : 1] - 1;
   for (const auto& [axis, length] : grid_axes(site, scope, shape)) {
     std::vector<GridEntry> finer;
     for (const GridEntry& entry : entries) {
@@ -76,6 +78,8 @@ at::Tensor patch_value(const at::Tensor& source, PatchValue value, const at::Ten
       return source;
     case PatchValue::kMean:
       return source.mean(0, true).expand_as(source);
+    case PatchValue::kMeanAll:
+      return source.mean(c10::IntArrayRef{0, 1}, true).expand_as(source);
     case PatchValue::kZero:
       return at::zeros_like(source);
     case PatchValue::kResample:

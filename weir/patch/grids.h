@@ -28,6 +28,7 @@ enum class PatchDirection {
 enum class PatchValue {
   kPerPrompt,  ///< The prompt's own, of the other run
   kMean,       ///< The other run's mean over prompts at the same position
+  kMeanAll,    ///< Its mean over prompts and positions
   kZero,
   kResample,  ///< Another prompt's, of the other run
 };
@@ -35,6 +36,7 @@ enum class PatchValue {
 enum class PatchScope {
   kPosition,  ///< One position (of a pattern: one query), and one head where there are heads
   kAll,       ///< All positions of one head (of a stream or module: of one layer)
+  kEnd,       ///< The last position of one head (of a stream or module: of one layer)
   kEdge,      ///< Patterns only: one query and key. Entries are not renormalised
 };
 

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "weir/lm/language_model.h"
+
+namespace weir {
+
+/// What heads attend to on repeated random tokens (Olsson et al. 2022), means over rows and
+/// queries, [L, H]. Rows: begin, N random tokens, the same N again.
+struct HeadScores {
+  at::Tensor previous_token;      ///< A[i, i - 1], i >= 1
+  at::Tensor duplicate_token;     ///< A[j, j - N], j in the second copy
+  at::Tensor induction;           ///< A[j, j - N + 1]
+  at::Tensor attention_to_first;  ///< A[i, 0], i >= 1
+  at::Tensor entropy;             ///< Of a query's attention, nats
+};
+/// `tokens` int64 [B, begin + 2 N].
+HeadScores head_scores(const LanguageModel& lm, const at::Tensor& tokens, int64_t half);
+
+/// sum of the real parts over the sum of the magnitudes of the eigenvalues of each head's W_V W_O
+/// [L, H]: 1 for a head that copies (Elhage et al. 2021), through K x K products.
+at::Tensor ov_eigenvalue_positivity(const LanguageModel& lm);
+
+}  // namespace weir
