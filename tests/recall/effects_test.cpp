@@ -60,14 +60,15 @@ TEST_P(GoldenRecallHeads, Metrics) {
 TEST_P(GoldenRecallHeads, PathEffects) {
   for (const bool frozen : {false, true}) {
     const std::string name = frozen ? "effect.mlps_frozen." : "effect.mlps_react.";
-    const auto effects = path_effects(last_, {p_["ids_answer"], p_["ids_subject"]}, frozen);
+    const RecallEffects effects =
+        path_effects(lm_, {p_["tokens"], {}}, p_["ids_answer"], p_["ids_subject"], frozen);
     const auto percent = [&](const at::Tensor& change, const std::string& of) {
       return 100 * change.mean(-1) / t_["metric." + of].mean();
     };
-    expect(percent(effects[0].heads, "iw"), name + "iw.heads");
-    expect(percent(effects[0].mlps, "iw").unsqueeze(1), name + "iw.mlps");
-    expect(percent(effects[1].heads, "n"), name + "n.heads");
-    expect(percent(effects[1].mlps, "n").unsqueeze(1), name + "n.mlps");
+    expect(percent(effects.answer.heads, "iw"), name + "iw.heads");
+    expect(percent(effects.answer.mlps, "iw").unsqueeze(1), name + "iw.mlps");
+    expect(percent(effects.subject.heads, "n"), name + "n.heads");
+    expect(percent(effects.subject.mlps, "n").unsqueeze(1), name + "n.mlps");
   }
 }
 

@@ -6,7 +6,7 @@
 #include "tests/support/real_models.h"
 #include "tests/support/refusal.h"
 #include "weir/base/error.h"
-#include "weir/recall/experiments.h"
+#include "weir/recall/answer_experiments.h"
 #include "weir/tasks/relation.h"
 
 namespace weir {
@@ -97,14 +97,14 @@ TEST(Recall, NeedsSubjects) {
               ::testing::HasSubstr("at least 4 subjects"));
 }
 
-TEST(Experiments, NothingChangedChangesNothing) {
+TEST(AnswerExperiments, NothingChangedChangesNothing) {
   LoadOptions load;
   load.dtype = at::kDouble;
   const LanguageModel lm = golden_model("llama_gqa_tied", load);
   const PromptSet set = made_up_set(lm.config().d_vocab);
   const LastPosition last(lm, left_pad(set.clean_rows()));
   const at::Tensor rows = at::arange(6, at::kLong), one = at::tensor({3}, at::kLong);
-  const Experiments experiments(last, set.answers(), rows, rows);
+  const AnswerExperiments experiments(last, set.answers(), rows, rows);
   const auto is_zero = [](const AnswerChange& change) {
     return change.pi.abs().max().item<double>() < 1e-10;
   };
@@ -116,13 +116,13 @@ TEST(Experiments, NothingChangedChangesNothing) {
   EXPECT_TRUE(is_zero(
       experiments.replace_mlp(1, last.clean().mlp_out[1].index_select(0, rows).unsqueeze(0))));
   // The mean over one prompt alone is its own output.
-  const Experiments alone(last, set.answers(), one, one);
+  const AnswerExperiments alone(last, set.answers(), one, one);
   EXPECT_TRUE(is_zero(alone.ablate_heads({{{0, 1}, {1, 2}}})));
   EXPECT_TRUE(is_zero(alone.ablate_mlps({{0, 1}})));
   EXPECT_FALSE(is_zero(experiments.ablate_heads({{{0, 1}, {1, 2}}})));
 }
 
-TEST(Experiments, BlockedAttentionIsTheInterventionOnScores) {
+TEST(AnswerExperiments, BlockedAttentionIsTheInterventionOnScores) {
   LoadOptions load;
   load.dtype = at::kDouble;
   const LanguageModel lm = golden_model("gpt2", load);
@@ -130,7 +130,7 @@ TEST(Experiments, BlockedAttentionIsTheInterventionOnScores) {
   const TokenBatch batch = left_pad(set.clean_rows());
   const LastPosition last(lm, batch);
   const at::Tensor row = at::tensor({2}, at::kLong), position = set.positions("subject_first");
-  const Experiments experiments(last, set.answers(), row, row);
+  const AnswerExperiments experiments(last, set.answers(), row, row);
   const AnswerChange change =
       experiments.block_attention({{{1, 2}}}, position, set.positions("subject_last"));
   Intervention block;

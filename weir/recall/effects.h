@@ -2,21 +2,24 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "weir/recall/last_position.h"
+#include "weir/lm/language_model.h"
 
 namespace weir {
 
 /// Path patching of every head and MLP to the last residual stream, at the last position, as in
-/// 2403.19521's code: the sender's output becomes its mean over the prompts, every attention output
-/// keeps its clean value, MLPs react or are frozen.
+/// 2403.19521's code (path_grid, weir/patch): the sender's output becomes its mean over the
+/// prompts.
 struct PathEffects {
-  at::Tensor heads;  ///< [L, H, N] patched pi - clean pi of the token asked for
+  at::Tensor heads;  ///< [L, H, N] patched pi - clean pi
   at::Tensor mlps;   ///< [L, N]
 };
-
-/// For each of `ids` (int64 [N]: answers, subjects, ...) one result, from the same runs.
-std::vector<PathEffects> path_effects(const LastPosition& last, const std::vector<at::Tensor>& ids,
-                                      bool freeze_mlps);
+/// The two tokens that recall asks about, from the same runs.
+struct RecallEffects {
+  PathEffects answer, subject;
+};
+/// `answers`, `subjects`: int64 [N].
+RecallEffects path_effects(const LanguageModel& lm, const TokenBatch& prompts,
+                           const at::Tensor& answers, const at::Tensor& subjects, bool freeze_mlps);
 
 /// 2403.19521's sparsifier: keeps the largest entries by magnitude while their sum is at most
 /// `theta` of the total, the entry at the boundary and what ties with it; the others become 0.

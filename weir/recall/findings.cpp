@@ -40,8 +40,8 @@ HeadFinding finding_of(const RecallRun& run, const HeadId& id) {
   head.attention = test_mean(run.heads.attention.select(2, id.head).select(1, id.layer));
   head.write = test_mean(run.heads.write.select(2, id.head).select(1, id.layer));
   head.pearson = run.heads.pearson[id.layer][id.head].item<double>();
-  head.answer = test_mean(run.effects[0].heads[id.layer][id.head]);
-  head.subject = test_mean(run.effects[1].heads[id.layer][id.head]);
+  head.answer = test_mean(run.effects.answer.heads[id.layer][id.head]);
+  head.subject = test_mean(run.effects.subject.heads[id.layer][id.head]);
   head.direct =
       test_mean(direct_effect(run, run.last.clean().head_out[id.layer].select(1, id.head)));
   return head;
@@ -79,8 +79,8 @@ at::Tensor draws_of(int64_t n_groups, uint64_t seed) {
 MlpFinding decomposed(const RecallRun& run, const std::vector<HeadFinding>& movers, int64_t layer) {
   MlpFinding mlp;
   mlp.layer = layer;
-  mlp.answer = run.test_mean(run.effects[0].mlps[layer]).item<double>();
-  mlp.subject = run.test_mean(run.effects[1].mlps[layer]).item<double>();
+  mlp.answer = run.test_mean(run.effects.answer.mlps[layer]).item<double>();
+  mlp.subject = run.test_mean(run.effects.subject.mlps[layer]).item<double>();
   mlp.direct = run.test_mean(direct_effect(run, run.last.clean().mlp_out[layer])).item<double>();
   const MlpParts parts = recall_parts(run, movers, layer);
   mlp.parts = parts.names;
@@ -143,13 +143,13 @@ MlpParts take_prompts(const MlpParts& parts, const at::Tensor& rows) {
 }
 
 void find_heads(const RecallRun& run, RecallResult& result) {
-  const at::Tensor harm = run.dev_mean(run.effects[0].heads);  // [L, H]
+  const at::Tensor harm = run.dev_mean(run.effects.answer.heads);  // [L, H]
   const at::Tensor attention = run.heads.attention.index_select(0, run.dev).mean(0);
   // A mover belongs to the task's heads, looks at the subject, and without it both the answer and
   // the subject fall.
   const at::Tensor task = sparsify(harm, kTaskShare);
   const at::Tensor is_mover =
-      (task < 0) & (attention >= kLeastAttention) & (run.dev_mean(run.effects[1].heads) < 0);
+      (task < 0) & (attention >= kLeastAttention) & (run.dev_mean(run.effects.subject.heads) < 0);
   const at::Tensor score = (-harm).clamp_min(0) * attention;
   const at::Tensor chosen = at::where(is_mover, score, at::zeros_like(score));
   for (const HeadId& id : best_heads(chosen, run.options.n_heads)) {
@@ -164,16 +164,16 @@ void find_heads(const RecallRun& run, RecallResult& result) {
   }
   add_copy_scores(run, result.movers);
   add_copy_scores(run, result.against);
-  result.head_effects = run.test_mean(run.effects[0].heads);
+  result.head_effects = run.test_mean(run.effects.answer.heads);
   result.head_attention = run.heads.attention.index_select(0, run.test).mean(0);
 }
 
 void find_mlps(const RecallRun& run, RecallResult& result) {
-  result.mlp_effects = run.test_mean(run.effects[0].mlps);
+  result.mlp_effects = run.test_mean(run.effects.answer.mlps);
   int64_t first = run.n_layers();
   for (const HeadFinding& mover : result.movers) first = std::min(first, mover.id.layer);
   first = std::min(first, run.n_layers() - run.options.n_mlps);
-  const at::Tensor harm = run.dev_mean(run.effects[0].mlps).slice(0, first);
+  const at::Tensor harm = run.dev_mean(run.effects.answer.mlps).slice(0, first);
   const at::Tensor order =
       harm.argsort(/*dim=*/0, /*descending=*/false);  // the answer falls most without it
   for (int64_t i = 0; i < std::min(run.options.n_mlps, order.size(0)); ++i) {

@@ -132,21 +132,4 @@ at::Tensor LastPosition::run_stream(const std::vector<NamedHook>& hooks, int64_t
   return forward(hooks, from_layer, rows, LogitsAt::kNone).residual.select(1, 0);
 }
 
-at::Tensor LastPosition::run_frozen(const at::Tensor& stream, int64_t layer, const at::Tensor& rows,
-                                    bool freeze_mlps) const {
-  if (layer == lm_.config().n_layers) return stream;
-  Hooks hooks = lm_.make_hooks();
-  for (int64_t l = layer; l < lm_.config().n_layers; ++l) {
-    hooks.give(site(l, "hook_attn_out"), clean_.attn_out[l].index_select(0, rows).unsqueeze(1));
-    if (!freeze_mlps) continue;
-    hooks.give(site(l, "hook_mlp_out"), clean_.mlp_out[l].index_select(0, rows).unsqueeze(1));
-  }
-  ForwardInput input;
-  input.residual = stream.unsqueeze(1);
-  input.start_layer = layer;
-  input.logits = LogitsAt::kNone;
-  input.hooks = &hooks;
-  return lm_.transformer().forward(input).residual.select(1, 0);
-}
-
 }  // namespace weir

@@ -23,10 +23,10 @@ struct LastActivations {
   at::Tensor logits;   ///< [N, V]
 };
 
-/// Experiments at the last position. Nothing attends to it from elsewhere, so what changes there
-/// changes nothing else: keys and values of all other positions are computed once and kept, and an
-/// experiment costs one token a row, from the layer of the change on. Hundreds of experiments are
-/// rows of one batch.
+/// AnswerExperiments at the last position. Nothing attends to it from elsewhere, so what changes
+/// there changes nothing else: keys and values of all other positions are computed once and kept,
+/// and an experiment costs one token a row, from the layer of the change on. Hundreds of
+/// experiments are rows of one batch.
 ///
 /// kUnsupported for models with norms after the sum (OPT-350m, BLOOM's option) and for prompts
 /// beyond the length where rotary frequencies change. The model must outlive this.
@@ -48,12 +48,6 @@ class LastPosition {
   /// The same up to the stream [R, D] that leaves the last block.
   at::Tensor run_stream(const std::vector<NamedHook>& hooks, int64_t from_layer = 0,
                         const at::Tensor& rows = {}) const;
-
-  /// The stream [R, D] that leaves the last block when `stream` [R, D] enters block `layer` and
-  /// every attention output from there on keeps its clean value; so do the MLPs' with
-  /// `freeze_mlps` (path patching with queries, keys and values frozen: 2403.19521's code).
-  at::Tensor run_frozen(const at::Tensor& stream, int64_t layer, const at::Tensor& rows,
-                        bool freeze_mlps) const;
 
  private:
   ForwardOutput forward(const std::vector<NamedHook>& hooks, int64_t from_layer,

@@ -87,7 +87,8 @@ RecallRun::RecallRun(const LanguageModel& model, const PromptSet& prompts, const
       dev_group(groups_of(group, dev)),
       test_group(groups_of(group, test)),
       reader(model),
-      effects(path_effects(last, {answers, subjects}, /*freeze_mlps=*/false)),
+      effects(path_effects(model, left_pad(prompts.clean_rows()), answers, subjects,
+                           /*freeze_mlps=*/false)),
       heads(read_heads(last, subject_first, subject_last, subjects)),
       experiments(last, answers, test, dev) {
   // Small models have few components: leave enough for the controls.

@@ -6,7 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "weir/recall/experiments.h"
+#include "weir/recall/answer_experiments.h"
 #include "weir/recall/interval.h"
 #include "weir/recall/last_block.h"
 #include "weir/recall/least_squares.h"

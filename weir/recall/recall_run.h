@@ -5,8 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "weir/recall/answer_experiments.h"
 #include "weir/recall/effects.h"
-#include "weir/recall/experiments.h"
 #include "weir/recall/head_readings.h"
 #include "weir/recall/recall.h"
 
@@ -30,9 +30,9 @@ struct RecallRun {
   at::Tensor dev, test;                    ///< int64 indices of prompts
   std::vector<int64_t> dev_group, test_group;
   FinalReader reader;
-  std::vector<PathEffects> effects;  ///< Of the answer, of the subject.
+  RecallEffects effects;
   HeadReadings heads;
-  Experiments experiments;  ///< On the test prompts, means of the dev prompts.
+  AnswerExperiments experiments;  ///< On the test prompts, means of the dev prompts.
 
   int64_t n_layers() const { return lm.config().n_layers; }
   int64_t n_heads() const { return lm.config().n_heads; }

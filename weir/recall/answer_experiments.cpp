@@ -1,4 +1,4 @@
-#include "weir/recall/experiments.h"
+#include "weir/recall/answer_experiments.h"
 
 #include <algorithm>
 #include <limits>
@@ -33,16 +33,16 @@ at::Tensor probability(const at::Tensor& logits, const at::Tensor& ids) {
 
 }  // namespace
 
-Experiments::Experiments(const LastPosition& last, const at::Tensor& answers,
-                         const at::Tensor& rows, const at::Tensor& reference)
+AnswerExperiments::AnswerExperiments(const LastPosition& last, const at::Tensor& answers,
+                                     const at::Tensor& rows, const at::Tensor& reference)
     : last_(last), answers_(answers.index_select(0, rows)), rows_(rows), reference_(reference) {
   const at::Tensor logits = last.clean().logits.index_select(0, rows);
   clean_pi_ = centred_logit(logits, answers_);
   clean_prob_ = probability(logits, answers_);
 }
 
-AnswerChange Experiments::run(int64_t n_sets, int64_t from_layer,
-                              const std::vector<NamedHook>& hooks) const {
+AnswerChange AnswerExperiments::run(int64_t n_sets, int64_t from_layer,
+                                    const std::vector<NamedHook>& hooks) const {
   const at::NoGradGuard no_grad;
   const int64_t n = rows_.size(0);
   const at::Tensor streams = last_.run_stream(hooks, from_layer, rows_of(n_sets));
@@ -57,7 +57,7 @@ AnswerChange Experiments::run(int64_t n_sets, int64_t from_layer,
 }
 
 // bool [sets * n, L, H]
-at::Tensor Experiments::head_mask(const std::vector<HeadSet>& sets) const {
+at::Tensor AnswerExperiments::head_mask(const std::vector<HeadSet>& sets) const {
   const ModelConfig& config = last_.lm().config();
   const auto n_sets = static_cast<int64_t>(sets.size());
   at::Tensor mask = at::zeros({n_sets, config.n_layers, config.n_heads}, at::kBool);
@@ -68,7 +68,7 @@ at::Tensor Experiments::head_mask(const std::vector<HeadSet>& sets) const {
 }
 
 // bool [sets * n, L]
-at::Tensor Experiments::layer_mask(const std::vector<LayerSet>& sets) const {
+at::Tensor AnswerExperiments::layer_mask(const std::vector<LayerSet>& sets) const {
   const auto n_sets = static_cast<int64_t>(sets.size());
   at::Tensor mask = at::zeros({n_sets, last_.lm().config().n_layers}, at::kBool);
   for (int64_t s = 0; s < n_sets; ++s) {
@@ -77,7 +77,7 @@ at::Tensor Experiments::layer_mask(const std::vector<LayerSet>& sets) const {
   return mask.repeat_interleave(rows_.size(0), 0);
 }
 
-AnswerChange Experiments::ablate_heads(const std::vector<HeadSet>& sets) const {
+AnswerChange AnswerExperiments::ablate_heads(const std::vector<HeadSet>& sets) const {
   const at::Tensor mask = head_mask(sets);
   std::vector<NamedHook> hooks;
   const std::vector<int64_t> layers = layers_in(mask);
@@ -91,8 +91,9 @@ AnswerChange Experiments::ablate_heads(const std::vector<HeadSet>& sets) const {
   return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
 }
 
-AnswerChange Experiments::block_attention(const std::vector<HeadSet>& sets, const at::Tensor& first,
-                                          const at::Tensor& last) const {
+AnswerChange AnswerExperiments::block_attention(const std::vector<HeadSet>& sets,
+                                                const at::Tensor& first,
+                                                const at::Tensor& last) const {
   const at::Tensor mask = head_mask(sets);
   const at::Tensor rows = rows_of(static_cast<int64_t>(sets.size()));
   const at::Tensor key = at::arange(last_.tokens().size(1), at::kLong);
@@ -112,7 +113,7 @@ AnswerChange Experiments::block_attention(const std::vector<HeadSet>& sets, cons
   return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
 }
 
-AnswerChange Experiments::ablate_mlps(const std::vector<LayerSet>& sets) const {
+AnswerChange AnswerExperiments::ablate_mlps(const std::vector<LayerSet>& sets) const {
   const at::Tensor mask = layer_mask(sets);
   std::vector<NamedHook> hooks;
   const std::vector<int64_t> layers = layers_in(mask);
@@ -126,8 +127,8 @@ AnswerChange Experiments::ablate_mlps(const std::vector<LayerSet>& sets) const {
   return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
 }
 
-AnswerChange Experiments::add_to_mlps(const std::vector<LayerSet>& sets, const at::Tensor& vectors,
-                                      double factor) const {
+AnswerChange AnswerExperiments::add_to_mlps(const std::vector<LayerSet>& sets,
+                                            const at::Tensor& vectors, double factor) const {
   const at::Tensor mask = layer_mask(sets);
   std::vector<NamedHook> hooks;
   const std::vector<int64_t> layers = layers_in(mask);
@@ -142,7 +143,7 @@ AnswerChange Experiments::add_to_mlps(const std::vector<LayerSet>& sets, const a
   return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
 }
 
-AnswerChange Experiments::skip_blocks(const std::vector<LayerSet>& sets) const {
+AnswerChange AnswerExperiments::skip_blocks(const std::vector<LayerSet>& sets) const {
   const at::Tensor mask = layer_mask(sets);
   std::vector<NamedHook> hooks;
   const std::vector<int64_t> layers = layers_in(mask);
@@ -162,7 +163,7 @@ AnswerChange Experiments::skip_blocks(const std::vector<LayerSet>& sets) const {
   return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
 }
 
-AnswerChange Experiments::replace_mlp(int64_t layer, const at::Tensor& values) const {
+AnswerChange AnswerExperiments::replace_mlp(int64_t layer, const at::Tensor& values) const {
   const at::Tensor flat = values.flatten(0, 1).unsqueeze(1);
   return run(values.size(0), layer,
              {{site(layer, "hook_mlp_out"),

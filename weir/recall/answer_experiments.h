@@ -21,11 +21,11 @@ struct AnswerChange {
 
 /// Interventions at the last position of some of the prompts, many sets of components in one batch.
 /// Means are those of the prompts `reference`: of other subjects than the ones that are scored.
-class Experiments {
+class AnswerExperiments {
  public:
   /// `rows`, `reference`: int64 indices of prompts; `answers` int64 [N].
-  Experiments(const LastPosition& last, const at::Tensor& answers, const at::Tensor& rows,
-              const at::Tensor& reference);
+  AnswerExperiments(const LastPosition& last, const at::Tensor& answers, const at::Tensor& rows,
+                    const at::Tensor& reference);
 
   /// Outputs of each set's heads become their means over the reference prompts.
   AnswerChange ablate_heads(const std::vector<HeadSet>& sets) const;
