@@ -146,11 +146,5 @@ INSTANTIATE_TEST_SUITE_P(Cases, GoldenRecallLastBlock,
                          ::testing::ValuesIn(recall_cases("last_block")),
                          [](const auto& i) { return case_name(i.param); });
 
-TEST(Spearman, GivesTiesTheirMeanRank) {
-  // Ranks 0, 1.5, 1.5, 3 and 3, 1, 2, 0: covariance -4.5, variances 4.5 and 5.
-  EXPECT_NEAR(spearman(at::tensor({1.0, 2.0, 2.0, 5.0}), at::tensor({9.0, 2.0, 3.0, 1.0})),
-              -4.5 / std::sqrt(4.5 * 5), 1e-12);
-}
-
 }  // namespace
 }  // namespace weir

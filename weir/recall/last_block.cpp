@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include "weir/patch/grids.h"
 #include "weir/recall/intercept.h"
 
 namespace weir {
@@ -16,20 +17,6 @@ double cosine(const at::Tensor& x, const at::Tensor& y) {
 at::Tensor cosines(const at::Tensor& rows_in, const at::Tensor& y) {
   const at::Tensor rows = rows_in.to(at::kDouble), b = y.to(at::kDouble);
   return at::mv(rows, b) / (rows.norm(2, 1) * b.norm());
-}
-
-// Ranks from 0, ties at their mean.
-at::Tensor ranks(const at::Tensor& x) {
-  const auto [sorted, order] = x.to(at::kDouble).contiguous().sort(0);
-  const auto n = sorted.numel();
-  at::Tensor by_order = at::arange(n, at::kDouble);
-  const double* value = sorted.data_ptr<double>();
-  double* rank = by_order.data_ptr<double>();
-  for (int64_t first = 0, end = 0; first < n; first = end) {
-    while (end < n && value[end] == value[first]) ++end;
-    for (int64_t i = first; i < end; ++i) rank[i] = static_cast<double>(first + end - 1) / 2;
-  }
-  return at::empty_like(by_order).index_copy_(0, order, by_order);
 }
 
 at::Tensor unit_columns(const at::Tensor& U) { return U / U.norm(2, 0, true); }
@@ -46,11 +33,6 @@ at::Tensor last_W_out(const LanguageModel& lm) {
 
 AverageTokens average_tokens(const FinalReader& reader, const at::Tensor& unigram) {
   return {reader.mean_W_U(), at::mv(reader.W_U(), unigram.to(reader.W_U().scalar_type()))};
-}
-
-double spearman(const at::Tensor& x, const at::Tensor& y) {
-  const at::Tensor a = ranks(x), b = ranks(y);
-  return cosine(a - a.mean(), b - b.mean());
 }
 
 LastBlock last_block(const LastPosition& last, const at::Tensor& answers, const at::Tensor& b,

@@ -43,9 +43,6 @@ struct LastBlock {
 LastBlock last_block(const LastPosition& last, const at::Tensor& answers, const at::Tensor& b,
                      const at::Tensor& unigram);
 
-/// Spearman's rank correlation of two vectors; ties get their mean rank.
-double spearman(const at::Tensor& x, const at::Tensor& y);
-
 /// The neurons of the last MLP by what they write (Stolfo et al. 2024, arXiv 2406.16254). Entropy
 /// neurons write with large norm where W_U reads little: rho near 1, logit_var small.
 struct LastNeurons {
