@@ -122,7 +122,9 @@ Report lens_report(const LanguageModel& lm, const LensResult& result) {
   require(result.top_ids.defined() && result.top_ids.size(2) > 0,
           "lens report: expected a result with top tokens, got top_k = 0");
   Report report;
-  report.title = result.final_norm ? "Logit lens" : "Logit lens without the final norm";
+  report.title = result.tuned        ? "Tuned lens"
+                 : result.final_norm ? "Logit lens"
+                                     : "Logit lens without the final norm";
   report.blocks = {token_strip(result),
                    layer_map(lm, result),
                    output_table(lm, result),

@@ -57,6 +57,38 @@ Streams collect(const LanguageModel& lm, const std::vector<int64_t>& tokens,
   return {at::stack(reads), result.residual[0]};
 }
 
+// The block that the stream of a point enters.
+int64_t next_block(const std::string& point) {
+  const size_t first = std::string("blocks.").size();
+  const int64_t block = std::stoll(point.substr(first, point.find('.', first) - first));
+  return point.find("hook_resid_post") == std::string::npos ? block : block + 1;
+}
+
+at::Tensor translated(const at::Tensor& reads, const std::vector<std::string>& points,
+                      const TunedLens& lens) {
+  std::vector<at::Tensor> streams;
+  for (size_t i = 0; i < points.size(); ++i) {
+    const at::Tensor stream = reads[static_cast<int64_t>(i)];
+    const int64_t block = next_block(points[i]);
+    streams.push_back(block < lens.n_layers() ? lens.translate(stream, block) : stream);
+  }
+  return at::stack(streams);
+}
+
+void check_tuned(const LanguageModel& lm, const LensOptions& options) {
+  if (options.tuned == nullptr) return;
+  require(options.final_norm, "lens: a tuned lens needs the final norm");
+  for (const LensSite site : options.sites) {
+    require(site != LensSite::kResidMid,
+            "lens: a tuned lens has no translator for resid_mid; leave it out");
+  }
+  require(options.tuned->n_layers() == lm.config().n_layers &&
+              options.tuned->bias.size(1) == lm.config().d_model,
+          "lens: expected a tuned lens of {} layers of width {}, got {} of width {}",
+          lm.config().n_layers, lm.config().d_model, options.tuned->n_layers(),
+          options.tuned->bias.size(1));
+}
+
 // Rows [N T (+ T), D] for W_U: reads normed or not, then, when no row of them is the model's own
 // output already, the output.
 at::Tensor unembedding_rows(const LanguageModel& lm, const Streams& streams, bool final_norm,
@@ -95,7 +127,9 @@ LensResult logit_lens(const LanguageModel& lm, const std::vector<int64_t>& token
   require(!lm.changes_output(options.interventions),
           "lens: an intervention at ln_final or unembed acts after every stream that the lens "
           "reads; use the blocks' hooks");
+  check_tuned(lm, options);
   LensResult result;
+  result.tuned = options.tuned != nullptr;
   result.points = lens_points(lm, options);
   require_memory(least_memory(lm, result.points.size(), tokens.size(), options.top_k),
                  fmt::format("lens: {} streams of {} tokens", result.points.size(), tokens.size()));
@@ -103,7 +137,8 @@ LensResult logit_lens(const LanguageModel& lm, const std::vector<int64_t>& token
   result.final_norm = options.final_norm;
   for (const int64_t token : tokens) result.token_text.push_back(lm.token_text(token));
 
-  const Streams streams = collect(lm, tokens, result.points, options);
+  Streams streams = collect(lm, tokens, result.points, options);
+  if (result.tuned) streams.reads = translated(streams.reads, result.points, *options.tuned);
   const int64_t n = streams.reads.size(0), t = streams.reads.size(1);
   const std::string last_post =
       "blocks." + std::to_string(lm.config().n_layers - 1) + ".hook_resid_post";

@@ -5,6 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "weir/lens/tuned_lens.h"
 #include "weir/lm/language_model.h"
 #include "weir/report/report.h"
 
@@ -17,6 +18,9 @@ struct LensOptions {
   bool embedding = true;   ///< The stream entering block 0 comes first.
   bool final_norm = true;  ///< false: W_U on the raw stream.
   int64_t top_k = 10;
+  /// Translators before the final norm, for streams that enter a block; the stream that leaves the
+  /// last one has none. Needs final_norm and no kResidMid.
+  const TunedLens* tuned = nullptr;
   std::vector<Intervention> interventions;
 };
 
@@ -36,6 +40,7 @@ struct LensResult {
   at::Tensor output_top_ids;        ///< int64 [T, k]
   at::Tensor output_top_log_probs;  ///< [T, k]
   bool final_norm = true;
+  bool tuned = false;
 };
 
 /// The logit lens (nostalgebraist 2020): the model's unembedding applied to every residual stream
