@@ -30,10 +30,9 @@ TEST(TorchWriter, WhatIsWrittenIsRead) {
   const std::vector<int64_t> ids = {-1, 7};
   const std::vector<double> scalar = {0.5}, none;
   const auto path = folder / "p.pt";
-  write_torch_archive(path, {view("0.weight", DType::kF32, {2, 3}, weight),
-                             view("ids", DType::kI64, {2}, ids),
-                             view("scalar", DType::kF64, {}, scalar),
-                             view("none", DType::kF64, {0, 4}, none)});
+  write_torch_archive(
+      path, {view("0.weight", DType::kF32, {2, 3}, weight), view("ids", DType::kI64, {2}, ids),
+             view("scalar", DType::kF64, {}, scalar), view("none", DType::kF64, {0, 4}, none)});
   const TensorMap found = read_torch_archive(path);
   ASSERT_EQ(found.tensors.size(), 4u);
   EXPECT_EQ(found.tensors[0].name, "0.weight") << "in the given order";

@@ -77,9 +77,9 @@ TEST_P(GoldenLensTuned, LogitsAreTheReferences) {
 
 TEST_P(GoldenLensTuned, LossesAndGradientsAreTheReferences) {
   const Golden golden(GetParam());
-  for (const auto& [key, loss, shift] : {std::tuple("kl.shift0", LensLoss::kKl, 0),
-                                         std::tuple("kl.shift1", LensLoss::kKl, 1),
-                                         std::tuple("ce.shift1", LensLoss::kCe, 1)}) {
+  for (const auto& [key, loss, shift] :
+       {std::tuple("kl.shift0", LensLoss::kKl, 0), std::tuple("kl.shift1", LensLoss::kKl, 1),
+        std::tuple("ce.shift1", LensLoss::kCe, 1)}) {
     const LensLosses found =
         tuned_lens_losses(golden.lm, golden.lens, golden.batch, {loss, shift, true, true});
     const std::string of = key;
@@ -126,8 +126,7 @@ TEST_P(GoldenLensTuned, TrainingRunsAreTheReferences) {
     TunedLensTraining options;
     options.steps = batches.size(0);
     options.adam = run.rfind("adam", 0) == 0;
-    options.rate_scale =
-        golden.settings[options.adam ? "adam_scale" : "sgd_scale"].get<double>();
+    options.rate_scale = golden.settings[options.adam ? "adam_scale" : "sgd_scale"].get<double>();
     options.momentum = golden.settings["momentum"].get<double>();
     options.weight_decay = golden.settings["weight_decay"].get<double>();
     options.clip = golden.settings["clip"].get<double>();
@@ -210,8 +209,7 @@ TEST_P(GoldenLensTuned, PadsOnTheLeftChangeNoLoss) {
   padded.attention_mask.slice(1, 0, 2).fill_(false);
   for (const int64_t shift : {0, 1}) {
     const LensLossOptions options{LensLoss::kKl, shift};
-    const LensLosses alone =
-        tuned_lens_losses(golden.lm, golden.lens, left_pad({ids}), options);
+    const LensLosses alone = tuned_lens_losses(golden.lm, golden.lens, left_pad({ids}), options);
     const LensLosses found = tuned_lens_losses(golden.lm, golden.lens, padded, options);
     EXPECT_EQ(found.n_tokens, alone.n_tokens);
     EXPECT_LT((found.loss - alone.loss).abs().max().item<double>(), 1e-9);

@@ -61,7 +61,7 @@ TEST(Optimizer, DecayIsCoupledOrNot) {
   Adam({coupled}, options).step({values({0})}, 0.5);
   options.decoupled = true;
   Adam({decoupled}, options).step({values({0})}, 0.5);
-  EXPECT_NEAR(coupled.item<double>(), 1.5, 1e-6);           // The decay is the whole gradient.
+  EXPECT_NEAR(coupled.item<double>(), 1.5, 1e-6);  // The decay is the whole gradient.
   EXPECT_NEAR(decoupled.item<double>(), 2 * 0.95, 1e-15);
 }
 

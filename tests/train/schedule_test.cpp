@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include "weir/train/schedule.h"
+
+#include <gtest/gtest.h>
 
 namespace weir {
 namespace {

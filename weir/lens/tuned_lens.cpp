@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "weir/base/error.h"
+#include "weir/io/atomic_file.h"
 #include "weir/io/atomic_folder.h"
 #include "weir/io/json.h"
-#include "weir/io/atomic_file.h"
 #include "weir/io/torch_archive.h"
 #include "weir/io/torch_writer.h"
 #include "weir/tensor/convert.h"

@@ -45,9 +45,9 @@ struct LensLossOptions {
   bool weight_gradients = false, bias_gradients = false;
 };
 struct LensLosses {
-  at::Tensor loss;         ///< float64 [L], means over pairs of real tokens
+  at::Tensor loss;          ///< float64 [L], means over pairs of real tokens
   at::Tensor weight, bias;  ///< Gradients of each layer's loss; undefined where not asked for.
-  int64_t n_tokens = 0;    ///< Pairs that count.
+  int64_t n_tokens = 0;     ///< Pairs that count.
 };
 /// Losses of all translators in one forward. Logits of a block of rows are held (some 64 MB),
 /// never those of all. kInvalidArgument when no pair of real tokens is `shift` apart.

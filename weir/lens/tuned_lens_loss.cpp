@@ -65,8 +65,8 @@ Labels labels_of(const LanguageModel& lm, const Pairs& pairs, LensLoss loss, int
     return labels;
   }
   const at::NoGradGuard no_grad;
-  const at::Tensor x = final_normed(lm.config(), lm.transformer().weights(),
-                                    pairs.output.slice(0, first, last));
+  const at::Tensor x =
+      final_normed(lm.config(), lm.transformer().weights(), pairs.output.slice(0, first, last));
   const at::Tensor log_q = lm.transformer().unembed(x, false).log_softmax(-1);
   labels.scores.dense_targets = log_q.exp();
   labels.floor = (labels.scores.dense_targets * log_q).sum(-1);
@@ -134,8 +134,7 @@ at::Tensor tuned_lens_transfer(const LanguageModel& lm, const TunedLens& lens,
     for (int64_t i = 0; i < n_layers; ++i) {
       for (int64_t j = 0; j < n_layers; ++j) {
         const at::Tensor h = pairs.streams[j].slice(0, first, last);
-        kl[i][j] +=
-            summed_loss(lm, lens.translate(h, i), labels).to(at::kCPU, at::kDouble) / n;
+        kl[i][j] += summed_loss(lm, lens.translate(h, i), labels).to(at::kCPU, at::kDouble) / n;
       }
     }
   });

@@ -34,11 +34,12 @@ std::unique_ptr<Optimizer> make_optimizer(const TunedLens& lens, const TunedLens
 
 /// What must be equal for a training to go on.
 std::string settings(const TunedLensTraining& of) {
-  return fmt::format("{} shift {} steps {} warmup {} end {} {} scale {} momentum {} decay {} "
-                     "clip {} {}",
-                     of.loss == LensLoss::kKl ? "kl" : "ce", of.shift, of.steps, of.warmup,
-                     of.decay_end, of.adam ? "adam" : "sgd", of.rate_scale, of.momentum,
-                     of.weight_decay, of.clip, of.bias_only ? "bias" : "all");
+  return fmt::format(
+      "{} shift {} steps {} warmup {} end {} {} scale {} momentum {} decay {} "
+      "clip {} {}",
+      of.loss == LensLoss::kKl ? "kl" : "ce", of.shift, of.steps, of.warmup, of.decay_end,
+      of.adam ? "adam" : "sgd", of.rate_scale, of.momentum, of.weight_decay, of.clip,
+      of.bias_only ? "bias" : "all");
 }
 
 }  // namespace

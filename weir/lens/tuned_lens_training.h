@@ -18,11 +18,11 @@ struct TunedLensTraining {
   int64_t warmup = 0;
   /// The rate reaches 0 at this step; 0: at `steps`. The public package takes steps - warmup.
   int64_t decay_end = 0;
-  bool adam = false;        ///< Adam with AMSGrad; else SGD with Nesterov's momentum.
-  double rate_scale = 1;    ///< SGD: rate = scale (1 - momentum); Adam: scale * 1e-3.
-  double momentum = 0.9;    ///< Of SGD; Adam's beta1.
+  bool adam = false;      ///< Adam with AMSGrad; else SGD with Nesterov's momentum.
+  double rate_scale = 1;  ///< SGD: rate = scale (1 - momentum); Adam: scale * 1e-3.
+  double momentum = 0.9;  ///< Of SGD; Adam's beta1.
   double weight_decay = 1e-3;
-  double clip = 1;          ///< Largest norm of all gradients together.
+  double clip = 1;  ///< Largest norm of all gradients together.
   bool bias_only = false;
 };
 
