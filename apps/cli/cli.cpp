@@ -34,6 +34,11 @@ void add_verbs(Verb& weir) {
   add_lens(weir);
   add_policies(weir);
   add_attribute(weir);
+  add_heads(weir);
+  add_ablate(weir);
+  add_knockout(weir);
+  add_trace(weir);
+  add_steer(weir);
   add_recall(weir);
   add_inspect(weir);
   add_tokenize(weir);

@@ -9,6 +9,11 @@ namespace weir::cli {
 void add_lens(Verb& weir);
 void add_policies(Verb& weir);
 void add_attribute(Verb& weir);
+void add_heads(Verb& weir);
+void add_ablate(Verb& weir);
+void add_knockout(Verb& weir);
+void add_trace(Verb& weir);
+void add_steer(Verb& weir);
 void add_recall(Verb& weir);
 void add_inspect(Verb& weir);
 void add_tokenize(Verb& weir);

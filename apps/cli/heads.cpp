@@ -1,0 +1,107 @@
+#include <chrono>
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "apps/cli/command.h"
+#include "apps/cli/heat_map.h"
+#include "apps/cli/verbs.h"
+#include "weir/lm/token_batch.h"
+#include "weir/patch/head_scores.h"
+#include "weir/tasks/draw.h"
+
+namespace weir::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct HeadsVerb {
+  ModelOptions model;
+  OutputOptions output;
+  int64_t n = 10, half = 25;
+  uint64_t seed = 0;
+};
+
+/// BOS where the model has one, then random ids twice.
+at::Tensor repeated_rows(const LanguageModel& lm, const HeadsVerb& verb) {
+  Draw draw(verb.seed);
+  const int64_t n_ids = lm.has_tokenizer()
+                            ? std::min(lm.tokenizer().vocab_size(), lm.config().d_vocab)
+                            : lm.config().d_vocab;
+  const auto bos = lm.has_tokenizer() ? lm.tokenizer().special().bos : std::optional<int64_t>();
+  std::vector<std::vector<int64_t>> rows;
+  for (int64_t b = 0; b < verb.n; ++b) {
+    std::vector<int64_t> half;
+    while (static_cast<int64_t>(half.size()) < verb.half) {
+      const auto id = static_cast<int64_t>(draw.below(static_cast<uint64_t>(n_ids)));
+      if (!lm.has_tokenizer() || !lm.tokenizer().is_special(id)) half.push_back(id);
+    }
+    std::vector<int64_t>& row = rows.emplace_back();
+    if (bos) row.push_back(*bos);
+    row.insert(row.end(), half.begin(), half.end());
+    row.insert(row.end(), half.begin(), half.end());
+  }
+  return left_pad(rows).tokens;
+}
+
+void heads(const HeadsVerb& verb) {
+  const auto start = std::chrono::steady_clock::now();
+  const LanguageModel lm = load(verb.model, "none", verb.output.json || verb.output.wants_files());
+  const HeadScores scores = head_scores(lm, repeated_rows(lm, verb), verb.half);
+  const std::vector<std::pair<std::string, at::Tensor>> all = {
+      {"induction", scores.induction},
+      {"previous_token", scores.previous_token},
+      {"duplicate_token", scores.duplicate_token},
+      {"attention_to_first", scores.attention_to_first},
+      {"entropy", scores.entropy},
+      {"ov_eigenvalue_positivity", ov_eigenvalue_positivity(lm)}};
+  Report report{"What heads do on repeated random tokens", {}, {}};
+  TableBlock best{
+      "Strongest heads", {"score", "first", "second", "third", "fourth", "fifth"}, {}, ""};
+  GroupBlock maps{"All heads", {}};
+  maps.tabs = true;
+  ordered_json result = {{"axes", {"layer", "head"}}};
+  for (const auto& [name, values] : all) {
+    result[name] = to_json(values);
+    maps.blocks.push_back(heat_map(name, "score", values, "layer", counted(values.size(0)), "head",
+                                   counted(values.size(1))));
+    std::vector<Cell>& row = best.rows.emplace_back();
+    row.emplace_back(name);
+    const auto [top, index] = values.flatten().topk(std::min<int64_t>(5, values.numel()));
+    for (int64_t i = 0; i < 5; ++i) {
+      if (i >= top.numel()) {
+        row.emplace_back("");
+        continue;
+      }
+      const auto flat = index[i].item<int64_t>();
+      row.emplace_back(fmt::format("{}.{} {:.2f}", flat / values.size(1), flat % values.size(1),
+                                   top[i].item<double>()));
+    }
+  }
+  report.blocks.push_back(std::move(best));
+  report.blocks.push_back(std::move(maps));
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  report.provenance = provenance(lm, verb.model, seconds.count());
+  show(std::move(report), verb.output, result);
+}
+
+}  // namespace
+
+void add_heads(Verb& weir) {
+  auto options = std::make_shared<HeadsVerb>();
+  Verb& verb = weir.verb(
+      {"heads",
+       "induction, previous-token, duplicate-token and copying scores of every head",
+       "Attention on random tokens that are repeated (Olsson et al. 2022), and whether a head's OV "
+       "circuit copies (Elhage et al. 2021).",
+       {"weir heads smollm2-135m", "weir heads smollm2-135m -n 20 --half 50 --json"}});
+  add_model_options(verb, options->model);
+  verb.option("-n", &options->n, "N", "Rows", {1})
+      .option("--half", &options->half, "N", "Random tokens that are repeated", {2})
+      .option("--seed", &options->seed, "S", "Of the tokens");
+  add_output_options(verb, options->output);
+  verb.run([options] { heads(*options); });
+}
+
+}  // namespace weir::cli
