@@ -40,6 +40,7 @@ void add_verbs(Verb& weir) {
   add_trace(weir);
   add_steer(weir);
   add_recall(weir);
+  add_patch(weir);
   add_inspect(weir);
   add_tokenize(weir);
   add_tasks(weir);

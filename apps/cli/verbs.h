@@ -15,6 +15,7 @@ void add_knockout(Verb& weir);
 void add_trace(Verb& weir);
 void add_steer(Verb& weir);
 void add_recall(Verb& weir);
+void add_patch(Verb& weir);
 void add_inspect(Verb& weir);
 void add_tokenize(Verb& weir);
 void add_tasks(Verb& weir);
