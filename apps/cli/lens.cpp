@@ -17,7 +17,7 @@ struct LensVerb {
   ModelOptions model;
   OutputOptions output;
   TextOptions prompt;
-  std::string process = "none", intervene;
+  std::string process = "none", intervene, tuned;
   std::vector<std::string> sites = {"resid_post"};
   int64_t top_k = 10;
   bool no_final_norm = false;
@@ -33,6 +33,7 @@ ordered_json result_json(const LensResult& result) {
           {"tokens", result.tokens},
           {"token_text", result.token_text},
           {"final_norm", result.final_norm},
+          {"tuned", result.tuned},
           {"unit", "nats"},
           {"entropy", to_json(result.entropy)},
           {"kl_to_final", to_json(result.kl_to_final)},
@@ -62,6 +63,9 @@ void lens(const LensVerb& verb) {
   options.final_norm = !verb.no_final_norm;
   options.top_k = verb.top_k;
   options.interventions = read_interventions(verb.intervene);
+  std::optional<TunedLens> tuned;
+  if (!verb.tuned.empty()) tuned = load_tuned_lens(verb.tuned, lm);
+  options.tuned = tuned ? &*tuned : nullptr;
   const LensResult result = logit_lens(lm, lm.tokenizer().encode(prompt).ids, options);
   Report report = lens_report(lm, result);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
@@ -88,6 +92,7 @@ void add_lens(Verb& weir) {
             "Streams to read: resid_pre, resid_mid, resid_post",
             {"resid_pre", "resid_mid", "resid_post"})
       .option("--top-k", &options->top_k, "K", "Tokens listed for each layer", {1})
+      .option("--tuned", &options->tuned, "DIR", "A tuned lens: translates each stream first")
       .flag("--no-final-norm", &options->no_final_norm, "Unembed the raw stream")
       .choice("--process", &options->process, {"none", "fold"},
               "Weights as they are (none) or folded (fold)")
