@@ -122,7 +122,7 @@ void add_tuned_lens(Verb& weir) {
        {"weir tuned-lens train smollm2-135m --text-file book.txt --save lens"}});
   add_model_options(verb, options->model);
   add_text_options(verb, options->text, "--text", "The text to learn from; - reads stdin");
-  add_output_file(verb, "--save", &options->save, "DIR", "Where the lens goes").required();
+  verb.option("--save", &options->save, "DIR", "Where the lens goes").required();
   verb.choice("--loss", &options->loss, {"kl", "ce"}, "Distance to the model, or to the text")
       .choice("--optimizer", &options->optimizer, {"sgd", "adam"}, "How it is learnt")
       .option("--steps", &options->steps, "N", "Steps of training", {1})
