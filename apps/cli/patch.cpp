@@ -13,7 +13,6 @@
 #include "apps/cli/verbs.h"
 #include "weir/base/error.h"
 #include "weir/io/safetensors.h"
-#include "weir/patch/rank_correlation.h"
 #include "weir/tensor/convert.h"
 
 namespace weir::cli {

@@ -57,7 +57,7 @@ TEST_F(Cli, SteeringVectorsWorkWhereInterventionsDo) {
             one_line(R"({"tokens": [1, 5, 9], "answer": [11], "corrupt": {"tokens": [1, 5, 8]}})"));
   const std::string file = path("steer.json");
   const auto made =
-      run_weir("steer " + kStories + " --task " + set + " --layer 2 --alpha 3 --save " + file);
+      run_weir("steer " + kStories + " --task " + set + " --layer 2 --alpha 50 --save " + file);
   ASSERT_EQ(made.status, 0) << made.error;
   const std::string line = "generate " + kStories + " 'Once upon' --greedy --max-new 6";
   const auto plain = run_weir(line), steered = run_weir(line + " --intervene " + file);

@@ -2,7 +2,7 @@
 
 #include "tests/cli/cli_fixture.h"
 #include "tests/cli/saved_tensors.h"
-#include "weir/patch/rank_correlation.h"
+#include "weir/patch/grids.h"
 
 namespace weir {
 namespace {
