@@ -52,9 +52,10 @@ TEST_F(Cli, CausalVerbsNameTheirAxesAndNumbers) {
 }
 
 TEST_F(Cli, SteeringVectorsWorkWhereInterventionsDo) {
-  const std::string set =
-      write("set.jsonl",
-            one_line(R"({"tokens": [1, 5, 9], "answer": [11], "corrupt": {"tokens": [1, 5, 8]}})"));
+  const std::string set = write(
+      "set.jsonl",
+      one_line(
+          R"({"tokens": [1, 300, 410], "answer": [11], "corrupt": {"tokens": [1, 300, 350]}})"));
   const std::string file = path("steer.json");
   const auto made =
       run_weir("steer " + kStories + " --task " + set + " --layer 2 --alpha 50 --save " + file);
