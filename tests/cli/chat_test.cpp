@@ -1,4 +1,5 @@
 #include <array>
+#include <csignal>
 #include <cstdlib>
 #include <sys/wait.h>
 #include <termios.h>
@@ -77,10 +78,25 @@ class Terminal {
 
   const std::string& shown() const { return shown_; }
 
-  /// Of the ended command; 128 + signal when one killed it.
+  /// Ctrl-D at a prompt. Typed before the editor takes the terminal over, it would end a line that
+  /// nobody reads, and the command would wait for ever.
+  void end_input() {
+    wait_until_keys_are_read();
+    type("\x04");
+  }
+
+  /// Of the ended command; 128 + signal when one killed it. One that says nothing for a minute is
+  /// killed: a test must end.
   int exit_status() {
     shows("never shown \x01");
     int status = 0;
+    for (int tenths = 0; tenths < 50; ++tenths) {
+      if (::waitpid(child_, &status, WNOHANG) == child_) {
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+      }
+      ::usleep(100'000);
+    }
+    ::kill(child_, SIGKILL);
     ::waitpid(child_, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
@@ -133,7 +149,8 @@ TEST_F(Cli, TheUpKeyBringsBackTheLineBefore) {
   // Up, one character back from the end, the right letter: /help.
   terminal.type("\x1b[A\x7fp\n");
   EXPECT_TRUE(terminal.shows("/reset forgets")) << terminal.shown();
-  terminal.type("\x04");
+  EXPECT_TRUE(terminal.shows("> ")) << terminal.shown();
+  terminal.end_input();
   EXPECT_EQ(terminal.exit_status(), 0) << terminal.shown();
 }
 
