@@ -5,11 +5,12 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/command.h"
-#include "apps/cli/heat_map.h"
 #include "apps/cli/prompt_source.h"
 #include "apps/cli/verbs.h"
 #include "weir/lm/token_batch.h"
 #include "weir/patch/ablation.h"
+#include "weir/report/layer_blocks.h"
+#include "weir/tensor/convert.h"
 
 namespace weir::cli {
 namespace {
@@ -32,7 +33,7 @@ PatchValue value_of(const std::string& name) {
 
 void ablate(const AblateVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
-  const LanguageModel lm = load(verb.model, "none", verb.output.json || verb.output.wants_files());
+  const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
   const PromptSet set = read_prompts(verb.prompts, lm);
   GridOptions options;
   options.kind = verb.kind;
@@ -49,13 +50,11 @@ void ablate(const AblateVerb& verb) {
   const std::string title = "Change of " + verb.metric + " when " + verb.kind + " is ablated";
   Report report{title, {}, {}};
   if (change.dim() == 2) {
-    report.blocks.push_back(heat_map(title, "change", change, "layer", counted(change.size(0)),
-                                     "head", counted(change.size(1))));
+    report.blocks.push_back(head_map(title, "change", to_rows(change)));
   } else {
-    report.blocks.push_back(layer_curves(title, "change", {{verb.kind, change}}));
+    report.blocks.push_back(layer_curves(title, "change", {{verb.kind, to_doubles(change)}}));
   }
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  report.provenance = provenance(lm, verb.model, seconds.count());
+  report.provenance = provenance(lm, verb.model, seconds_since(start));
   report.provenance.extra = {{"prompts", fmt::format("{} of {}", set.size(), set.task)},
                              {"value", verb.value}};
   show(std::move(report), verb.output,

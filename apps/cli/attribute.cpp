@@ -31,7 +31,7 @@ AttributionForm form_of(const std::string& by) {
 
 void run_attribute(const AttributeVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
-  const LanguageModel lm = load(verb.model, "none", verb.output.json || verb.output.wants_files());
+  const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
   const TokenBatch batch = read_token_source(verb.tokens, lm);
   const int64_t n_rows = batch.tokens.size(0);
   AttributionTarget target;
@@ -55,8 +55,7 @@ void run_attribute(const AttributeVerb& verb) {
   const at::Tensor row = batch.tokens[0].contiguous();
   Report report = attribution_report(
       lm, found, form, {row.data_ptr<int64_t>(), row.data_ptr<int64_t>() + row.numel()});
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  report.provenance = provenance(lm, verb.model, seconds.count());
+  report.provenance = provenance(lm, verb.model, seconds_since(start));
   report.provenance.extra.emplace_back(
       "target",
       lm.token_text(target.answer[0].item<int64_t>()) +

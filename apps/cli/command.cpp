@@ -116,6 +116,10 @@ std::string read_some_text(const TextOptions& options) {
   return text;
 }
 
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 Provenance provenance(const LanguageModel& lm, const ModelOptions& options, double wall_seconds) {
   Provenance p = plain_provenance();
   p.model = options.model;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -43,6 +44,8 @@ std::string read_text(const TextOptions& options);
 /// The same; an empty text is a UsageError too.
 std::string read_some_text(const TextOptions& options);
 
+/// Of the wall clock.
+double seconds_since(std::chrono::steady_clock::time_point start);
 /// Fills what is known about a run: model, hash, dtype, device, threads, version, command line.
 Provenance provenance(const LanguageModel& lm, const ModelOptions& options, double wall_seconds);
 /// The same for verbs that run no model: version and command line.

@@ -87,7 +87,7 @@ void generate_verb(const GenerateVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
   const LanguageModel lm = load(verb.model, verb.process, verb.output.wants_files());
   const GenerateResult result = generated(lm, verb, prompt);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const double seconds = seconds_since(start);
   if (verb.output.json) print_json(to_json(result));
   for (size_t i = 0; !verb.output.json && result.rows.size() > 1 && i < result.rows.size(); ++i) {
     print("--- sample " + std::to_string(i + 1) + "\n" + prompt + result.rows[i].text + "\n");
@@ -95,7 +95,7 @@ void generate_verb(const GenerateVerb& verb) {
   print_now("");
   if (verb.output.wants_files()) {
     Report report = generation_report(lm, prompt, result);
-    report.provenance = provenance(lm, verb.model, seconds.count());
+    report.provenance = provenance(lm, verb.model, seconds);
     const SamplingOptions& sampling = verb.generation.sampling;
     if (!sampling.greedy) report.provenance.seed = static_cast<int64_t>(sampling.seed);
     write_files(report, verb.output);

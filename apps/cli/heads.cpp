@@ -5,11 +5,12 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/command.h"
-#include "apps/cli/heat_map.h"
 #include "apps/cli/verbs.h"
 #include "weir/lm/token_batch.h"
 #include "weir/patch/head_scores.h"
+#include "weir/report/layer_blocks.h"
 #include "weir/tasks/draw.h"
+#include "weir/tensor/convert.h"
 
 namespace weir::cli {
 namespace {
@@ -47,7 +48,7 @@ at::Tensor repeated_rows(const LanguageModel& lm, const HeadsVerb& verb) {
 
 void heads(const HeadsVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
-  const LanguageModel lm = load(verb.model, "none", verb.output.json || verb.output.wants_files());
+  const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
   const HeadScores scores = head_scores(lm, repeated_rows(lm, verb), verb.half);
   const std::vector<std::pair<std::string, at::Tensor>> all = {
       {"induction", scores.induction},
@@ -64,8 +65,7 @@ void heads(const HeadsVerb& verb) {
   ordered_json result = {{"axes", {"layer", "head"}}};
   for (const auto& [name, values] : all) {
     result[name] = to_json(values);
-    maps.blocks.push_back(heat_map(name, "score", values, "layer", counted(values.size(0)), "head",
-                                   counted(values.size(1))));
+    maps.blocks.push_back(head_map(name, "score", to_rows(values)));
     std::vector<Cell>& row = best.rows.emplace_back();
     row.emplace_back(name);
     const auto [top, index] = values.flatten().topk(std::min<int64_t>(5, values.numel()));
@@ -81,8 +81,7 @@ void heads(const HeadsVerb& verb) {
   }
   report.blocks.push_back(std::move(best));
   report.blocks.push_back(std::move(maps));
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  report.provenance = provenance(lm, verb.model, seconds.count());
+  report.provenance = provenance(lm, verb.model, seconds_since(start));
   show(std::move(report), verb.output, result);
 }
 

@@ -7,12 +7,13 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/command.h"
-#include "apps/cli/heat_map.h"
 #include "apps/cli/prompt_source.h"
 #include "apps/cli/subject.h"
 #include "apps/cli/verbs.h"
 #include "weir/lm/token_batch.h"
 #include "weir/patch/readings.h"
+#include "weir/report/layer_blocks.h"
+#include "weir/tensor/convert.h"
 
 namespace weir::cli {
 namespace {
@@ -53,7 +54,7 @@ at::Tensor blocked(const std::string& name, const PromptSet& set, const TokenBat
 
 void knockout(const KnockoutVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
-  const LanguageModel lm = load(verb.model, "none", verb.output.json || verb.output.wants_files());
+  const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
   PromptSet set = read_prompts(verb.prompts, lm);
   const bool needs_subject =
       std::any_of(verb.blocks.begin(), verb.blocks.end(),
@@ -68,12 +69,13 @@ void knockout(const KnockoutVerb& verb) {
                          {"base_prob", base.mean().item<double>()},
                          {"prob", ordered_json::object()},
                          {"percent", ordered_json::object()}};
-  std::vector<std::pair<std::string, at::Tensor>> curves;
+  std::vector<Series> curves;
   const auto add = [&](const std::string& name, const at::Tensor& logits) {
     const at::Tensor prob = read(Reading::kProb, logits, targets).to(at::kDouble);
-    curves.emplace_back(name, (100 * (prob - base) / base).mean(-1));
+    const at::Tensor percent = (100 * (prob - base) / base).mean(-1);
+    curves.push_back({name, to_doubles(percent)});
     result["prob"][name] = to_json(prob.mean(-1));
-    result["percent"][name] = to_json(curves.back().second);
+    result["percent"][name] = to_json(percent);
   };
   for (const std::string& name : verb.blocks) {
     add(name, attention_knockout(prompts, blocked(name, set, batch), verb.window));
@@ -91,8 +93,7 @@ void knockout(const KnockoutVerb& verb) {
                   set.size(), set.task, base.mean().item<double>(), verb.window)});
   report.blocks.push_back(
       layer_curves("Relative change of the answer's probability", "percent", curves));
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  report.provenance = provenance(lm, verb.model, seconds.count());
+  report.provenance = provenance(lm, verb.model, seconds_since(start));
   show(std::move(report), verb.output, result);
 }
 

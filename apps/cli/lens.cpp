@@ -50,8 +50,7 @@ ordered_json result_json(const LensResult& result) {
 void lens(const LensVerb& verb) {
   const std::string prompt = read_some_text(verb.prompt);
   const auto start = std::chrono::steady_clock::now();
-  const bool is_kept = verb.output.json || verb.output.wants_files();
-  const LanguageModel lm = load(verb.model, verb.process, is_kept);
+  const LanguageModel lm = load(verb.model, verb.process, verb.output.is_kept());
   const int64_t most = lm.config().d_vocab;
   require_usage(verb.top_k <= most,
                 fmt::format("--top-k: expected an integer from 1 to {}, this model's vocabulary, "
@@ -68,8 +67,7 @@ void lens(const LensVerb& verb) {
   options.tuned = tuned ? &*tuned : nullptr;
   const LensResult result = logit_lens(lm, lm.tokenizer().encode(prompt).ids, options);
   Report report = lens_report(lm, result);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  report.provenance = provenance(lm, verb.model, seconds.count());
+  report.provenance = provenance(lm, verb.model, seconds_since(start));
   show(std::move(report), verb.output, result_json(result));
 }
 

@@ -20,6 +20,8 @@ struct OutputOptions {
   bool json = false, quiet = false;
   std::string html, csv;
   bool wants_files() const { return !html.empty() || !csv.empty(); }
+  /// More than text on the terminal: then provenance names the model by its hash.
+  bool is_kept() const { return json || wants_files(); }
 };
 void add_output_options(Verb& verb, OutputOptions& options);
 /// An option that names a file to write.

@@ -200,7 +200,7 @@ Report report_of(const PatchVerb& verb, const PatchResult& found,
 void patch(const PatchVerb& verb) {
   check(verb);
   const auto start = std::chrono::steady_clock::now();
-  const LanguageModel lm = load(verb.model, "none", verb.output.json || verb.output.wants_files());
+  const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
   const PromptSet set = read_prompts(verb.prompts, lm);
   const PatchPairs pairs = pairs_of(set);
   const PatchResult found = patch_any(lm, pairs, verb);
@@ -208,8 +208,7 @@ void patch(const PatchVerb& verb) {
       lm, direction_of(verb) == PatchDirection::kDenoise ? pairs.corrupt : pairs.clean);
   if (!verb.save.empty()) save(verb, found, positions);
   Report report = report_of(verb, found, positions);
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  report.provenance = provenance(lm, verb.model, seconds.count());
+  report.provenance = provenance(lm, verb.model, seconds_since(start));
   report.provenance.extra = settings(verb);
   report.provenance.extra.emplace_back("prompts", fmt::format("{} of {}", set.size(), set.task));
   show(std::move(report), verb.output, result_json(verb, found, positions));

@@ -114,7 +114,7 @@ void save(const EntropyDynamics& dynamics, const std::string& norm, const std::s
 
 void policies(const PoliciesVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
-  const LanguageModel lm = load(verb.model, "none", verb.output.json || verb.output.wants_files());
+  const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
   const std::vector<Part> parts = read_parts(verb, lm);
   require_usage(verb.save.empty() || parts.size() == 1,
                 "--save: expected rows that run together (PROMPT or --tokens), found a data set");
@@ -133,8 +133,7 @@ void policies(const PoliciesVerb& verb) {
   }
   const auto curves = raw.curves();
   Report report = policy_report(curves, controlled.curves(), raw.n_sequences(), raw.n_tokens());
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  report.provenance = provenance(lm, verb.model, seconds.count());
+  report.provenance = provenance(lm, verb.model, seconds_since(start));
   report.provenance.extra.emplace_back("norm", verb.norm);
   show(std::move(report), verb.output, result_json(curves, raw));
 }

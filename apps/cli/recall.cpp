@@ -232,7 +232,7 @@ void recall_verb(const RecallVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
   const std::vector<int64_t> shots = shots_of(verb);
   const std::string text = neutral_text(verb.neutral);
-  const LanguageModel lm = load(verb.model, "none", verb.output.json || verb.output.wants_files());
+  const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
   const NeutralText neutral(lm, text_batch(lm.tokenizer().encode(text).ids, lm.config().n_ctx));
   std::vector<RecallResult> results;
   ordered_json relations = ordered_json::array();
@@ -245,8 +245,7 @@ void recall_verb(const RecallVerb& verb) {
     }
   }
   Report report = recall_report(lm, results, read_neurons(lm, neutral));
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  report.provenance = provenance(lm, verb.model, seconds.count());
+  report.provenance = provenance(lm, verb.model, seconds_since(start));
   report.provenance.seed = static_cast<int64_t>(verb.recall.seed);
   report.provenance.extra = {{"neutral text", verb.neutral.empty() ? "Weir's own" : verb.neutral},
                              {"neutral loss", fmt::format("{:.4f}", neutral.clean_loss())}};

@@ -81,9 +81,8 @@ void run(const RunVerb& verb) {
   for (const std::string& name : result.cache.names()) {
     views.push_back(to_view(name, result.cache[name]));
   }
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   Report report{"Activations of " + verb.model.model,
-                provenance(lm, verb.model, seconds.count()),
+                provenance(lm, verb.model, seconds_since(start)),
                 {saved_table(views)}};
   const Provenance& origin = report.provenance;
   io::write_safetensors(verb.save, views,

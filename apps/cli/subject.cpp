@@ -1,6 +1,7 @@
 #include "apps/cli/subject.h"
 
 #include "weir/base/error.h"
+#include "weir/tasks/prompt_text.h"
 
 namespace weir::cli {
 
@@ -11,18 +12,12 @@ void require_subject(PromptSet& set, const std::string& subject, const LanguageM
       require(at != std::string::npos,
               "--subject: expected '{}' in every prompt, found none in '{}'", subject,
               prompt.clean.text);
-      const Encoding encoding = lm.tokenizer().encode(prompt.clean.text);
-      int64_t first = -1, last = -1;
-      for (size_t t = 0; t < encoding.offsets.size(); ++t) {
-        const auto [begin, end] = encoding.offsets[t];
-        const bool overlaps = end > static_cast<int64_t>(at) && begin != end &&
-                              begin < static_cast<int64_t>(at + subject.size());
-        if (!overlaps) continue;
-        if (first < 0) first = static_cast<int64_t>(t);
-        last = static_cast<int64_t>(t);
-      }
-      prompt.clean.roles["subject_first"] = first;
-      prompt.clean.roles["subject_last"] = last;
+      const auto found =
+          tokens_of(lm.tokenizer().encode(prompt.clean.text), {at, at + subject.size()});
+      require(found.has_value(), "--subject: expected tokens for '{}' in '{}', found none", subject,
+              prompt.clean.text);
+      prompt.clean.roles["subject_first"] = found->first;
+      prompt.clean.roles["subject_last"] = found->last;
     }
     require(prompt.clean.roles.count("subject_first") > 0 &&
                 prompt.clean.roles.count("subject_last") > 0,

@@ -138,7 +138,7 @@ TableBlock prompt_table(const LanguageModel& lm, const PromptSet& set, const Pro
 
 void score(const ScoreVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
-  const LanguageModel lm = load(verb.model, "none", verb.output.json || verb.output.wants_files());
+  const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
   const PromptSet set = read_task(verb.source, verb.task, lm.tokenizer());
   ScoreOptions options;
   options.whole_answer = verb.whole;
@@ -157,8 +157,7 @@ void score(const ScoreVerb& verb) {
   report.blocks.push_back(interval_table(scores, &result));
   if (!verb.group.empty()) report.blocks.push_back(group_table(set, scores, verb.group));
   report.blocks.push_back(prompt_table(lm, set, scores));
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  report.provenance = provenance(lm, verb.model, seconds.count());
+  report.provenance = provenance(lm, verb.model, seconds_since(start));
   show(std::move(report), verb.output, result);
 }
 

@@ -5,11 +5,12 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/command.h"
-#include "apps/cli/heat_map.h"
 #include "apps/cli/prompt_source.h"
 #include "apps/cli/subject.h"
 #include "apps/cli/verbs.h"
 #include "weir/patch/causal_trace.h"
+#include "weir/report/layer_blocks.h"
+#include "weir/tensor/convert.h"
 
 namespace weir::cli {
 namespace {
@@ -57,7 +58,7 @@ class MeanMap {
 
 void trace(const TraceVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
-  const LanguageModel lm = load(verb.model, "none", verb.output.json || verb.output.wants_files());
+  const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
   PromptSet set = read_prompts(verb.prompts, lm);
   require_subject(set, verb.subject, lm);
   TraceOptions options;
@@ -112,13 +113,14 @@ void trace(const TraceVerb& verb) {
         std::pair{"attn", fmt::format("Attention outputs of {} layers restored", verb.window)}}) {
     const at::Tensor mean = maps[key].mean();
     result[key] = to_json(mean);
-    HeatMapBlock map = heat_map(title, "probability given back", mean, "token", rows, "layer",
-                                counted(mean.size(1)));
+    HeatMapBlock map = head_map(title, "probability given back", to_rows(mean));
+    map.x_label = "layer";
+    map.y_label = "token";
+    map.y_ticks = rows;
     map.y_up = false;
     report.blocks.push_back(std::move(map));
   }
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  report.provenance = provenance(lm, verb.model, seconds.count());
+  report.provenance = provenance(lm, verb.model, seconds_since(start));
   report.provenance.extra = {{"sigma", fmt::format("{:.6g}", options.sigma)}};
   show(std::move(report), verb.output, result);
 }

@@ -9,6 +9,7 @@
 #include "apps/cli/verbs.h"
 #include "weir/base/progress.h"
 #include "weir/lens/tuned_lens_training.h"
+#include "weir/report/layer_blocks.h"
 #include "weir/tensor/convert.h"
 
 namespace weir::cli {
@@ -60,7 +61,7 @@ at::Tensor evaluated(const LanguageModel& lm, const TunedLens& lens, const at::T
 void train(const TrainVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
   const std::string text = read_some_text(verb.text);
-  const LanguageModel lm = load(verb.model, "none", verb.output.json || verb.output.wants_files());
+  const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
   const at::Tensor rows = token_rows(lm.tokenizer().encode(text).ids, verb.length);
   const int64_t n_held = static_cast<int64_t>(kHeldOut * static_cast<double>(rows.size(0))) + 1;
   require_usage(n_held < rows.size(0),
@@ -82,20 +83,17 @@ void train(const TrainVerb& verb) {
 
   const auto before = to_doubles(evaluated(lm, zero, held, verb.batch));
   const auto after = to_doubles(evaluated(lm, trainer.lens(), held, verb.batch));
-  CurvesBlock curves;
-  curves.title = "Distance to the model by layer, on text held out";
+  CurvesBlock curves =
+      layer_curves("Distance to the model by layer, on text held out", "KL(model || lens) (nats)",
+                   {{"logit lens", before}, {"tuned lens", after}});
   curves.x_label = "block that the stream enters";
-  curves.y_label = "KL(model || lens) (nats)";
   TableBlock table{curves.title, {"block", "logit lens", "tuned lens"}, {}, ""};
   for (size_t l = 0; l < before.size(); ++l) {
-    curves.x.push_back(static_cast<double>(l));
     table.rows.push_back({static_cast<int64_t>(l), before[l], after[l]});
   }
   table.note = fmt::format("nats, means over {} tokens", held.numel());
-  curves.series = {{"logit lens", before}, {"tuned lens", after}};
   Report report{"Tuned lens", {}, {std::move(table), std::move(curves)}};
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  report.provenance = provenance(lm, verb.model, seconds.count());
+  report.provenance = provenance(lm, verb.model, seconds_since(start));
   report.provenance.seed = static_cast<int64_t>(verb.seed);
   show(std::move(report), verb.output,
        {{"axes", {"layer"}},

@@ -1,6 +1,7 @@
 #include "weir/recall/effects.h"
 
 #include "tests/recall/recall_cases.h"
+#include "weir/patch/readings.h"
 #include "weir/recall/final_reader.h"
 #include "weir/recall/head_readings.h"
 

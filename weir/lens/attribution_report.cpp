@@ -6,47 +6,13 @@
 
 #include "weir/lens/attribution.h"
 #include "weir/lens/attribution_parts.h"
+#include "weir/report/layer_blocks.h"
 #include "weir/tensor/convert.h"
 
 namespace weir {
 namespace {
 
 constexpr size_t kLargest = 20;  // Rows of the table of parts.
-
-std::vector<std::string> counted(int64_t n) {
-  std::vector<std::string> names;
-  for (int64_t i = 0; i < n; ++i) names.push_back(std::to_string(i));
-  return names;
-}
-
-CurvesBlock by_layer(const Attribution& found) {
-  CurvesBlock curves;
-  curves.title = "Layers: what attention and MLP add, and what the stream so far would say";
-  curves.x_label = "layer";
-  curves.y_label = "logit";
-  const int64_t n_layers = found.attn.size(0);
-  for (int64_t layer = 0; layer < n_layers; ++layer) curves.x.push_back(static_cast<double>(layer));
-  curves.series = {{"attention", to_doubles(found.attn.mean(1))},
-                   {"MLP", to_doubles(found.mlp.mean(1))},
-                   {"stream after the layer", to_doubles(found.accumulated.slice(0, 1).mean(1))}};
-  return curves;
-}
-
-HeatMapBlock by_head(const Attribution& found) {
-  HeatMapBlock map;
-  map.title = "Heads: direct contribution";
-  map.x_label = "head";
-  map.y_label = "layer";
-  map.value_label = "logit";
-  map.diverging = true;
-  map.x_ticks = counted(found.head.size(1));
-  map.y_ticks = counted(found.head.size(0));
-  const at::Tensor mean = found.head.mean(-1);
-  for (int64_t layer = 0; layer < mean.size(0); ++layer) {
-    map.values.push_back(to_doubles(mean[layer]));
-  }
-  return map;
-}
 
 /// Each source token: what it gives through all heads.
 TokenStripBlock by_source(const LanguageModel& lm, const Attribution& found,
@@ -133,8 +99,13 @@ Report attribution_report(const LanguageModel& lm, const Attribution& found, Att
   }
   report.blocks.push_back(largest_parts(attributed_parts(found, form),
                                         found.total.to(at::kDouble).mean().item<double>()));
-  report.blocks.push_back(by_head(found));
-  report.blocks.push_back(by_layer(found));
+  report.blocks.push_back(
+      head_map("Heads: direct contribution", "logit", to_rows(found.head.mean(-1))));
+  report.blocks.push_back(layer_curves(
+      "Layers: what attention and MLP add, and what the stream so far would say", "logit",
+      {{"attention", to_doubles(found.attn.mean(1))},
+       {"MLP", to_doubles(found.mlp.mean(1))},
+       {"stream after the layer", to_doubles(found.accumulated.slice(0, 1).mean(1))}}));
   return report;
 }
 

@@ -79,7 +79,9 @@ EntropyDynamics entropy_dynamics(const LanguageModel& lm, const TokenBatch& batc
   dynamics.mlp = entropy(mlp);
   dynamics.normed_in_attn = entropy(vectors.normed_input(false));
   dynamics.normed_in_mlp = entropy(vectors.normed_input(true));
-  dynamics.delta_layer = dynamics.layer - entropy(pre);
+  // What enters a layer is what left the one before.
+  const at::Tensor entering = entropy(pre.slice(0, 0, 1));
+  dynamics.delta_layer = dynamics.layer - at::cat({entering, dynamics.layer.slice(0, 0, -1)});
   dynamics.delta_attn = dynamics.attn - dynamics.normed_in_attn;
   dynamics.delta_mlp = dynamics.mlp - dynamics.normed_in_mlp;
   dynamics.cosine_attn = cosine(attn, pre);

@@ -7,6 +7,7 @@
 #include "weir/base/error.h"
 #include "weir/lens/logit_lens.h"
 #include "weir/report/display_text.h"
+#include "weir/report/layer_blocks.h"
 #include "weir/tensor/convert.h"
 
 namespace weir {
@@ -103,16 +104,13 @@ TableBlock layer_table(const LanguageModel& lm, const LensResult& result) {
   return table;
 }
 
-// values [N, T] over the layers, at the last position and on average.
-CurvesBlock layer_curves(const std::string& title, const std::string& y_label,
-                         const at::Tensor& values) {
-  CurvesBlock curves;
-  curves.title = title;
+// values [N, T] over the streams, at the last position and on average.
+CurvesBlock stream_curves(const std::string& title, const std::string& y_label,
+                          const at::Tensor& values) {
+  CurvesBlock curves = layer_curves(title, y_label,
+                                    {{"last position", to_doubles(values.select(1, -1))},
+                                     {"mean over positions", to_doubles(values.mean(1))}});
   curves.x_label = "stream read (0: the first of the map above)";
-  curves.y_label = y_label;
-  for (int64_t i = 0; i < values.size(0); ++i) curves.x.push_back(static_cast<double>(i));
-  curves.series = {{"last position", to_doubles(values.select(1, -1))},
-                   {"mean over positions", to_doubles(values.mean(1))}};
   return curves;
 }
 
@@ -129,9 +127,9 @@ Report lens_report(const LanguageModel& lm, const LensResult& result) {
                    layer_map(lm, result),
                    output_table(lm, result),
                    layer_table(lm, result),
-                   layer_curves("Entropy by layer", "entropy (nats)", result.entropy),
-                   layer_curves("Distance to the model's output by layer",
-                                "KL(output || lens) (nats)", result.kl_to_final)};
+                   stream_curves("Entropy by layer", "entropy (nats)", result.entropy),
+                   stream_curves("Distance to the model's output by layer",
+                                 "KL(output || lens) (nats)", result.kl_to_final)};
   return report;
 }
 

@@ -16,12 +16,6 @@ namespace {
 // Logits of a block of rows: some 16 MB in float32, and a few of them at a time.
 constexpr int64_t kLogitsAtOnce = int64_t{1} << 22;
 
-at::Tensor final_scale_of(const LanguageModel& lm, const at::Tensor& output) {
-  const NormWeights& last = lm.transformer().weights().ln_final;
-  if (!last.present) return at::ones(output.sizes().slice(0, 2), output.options());
-  return norm_scale(output, lm.config().norm, lm.config().norm_eps).squeeze(-1);
-}
-
 bool is_stream(const std::string& point) { return point.find("hook_resid_") != std::string::npos; }
 
 /// Streams of which none is the same as the one before: resid_pre only of block 0.
@@ -186,7 +180,7 @@ ReadVectors read_vectors(const LanguageModel& lm, const TokenBatch& batch,
   for (const std::string& point : points) values.push_back(result.cache[point]);
   read.values = at::stack(values);
   read.output = result.residual;
-  read.final_scale = final_scale_of(lm, read.output);
+  read.final_scale = final_scale(lm.config(), lm.transformer().weights(), read.output);
   return read;
 }
 

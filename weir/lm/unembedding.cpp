@@ -11,6 +11,12 @@ at::Tensor final_normed(const ModelConfig& config, const Weights& weights,
   return norm(residual, config.norm, config.norm_eps, last.w, last.b, config.norm_offset);
 }
 
+at::Tensor final_scale(const ModelConfig& config, const Weights& weights,
+                       const at::Tensor& residual) {
+  if (!weights.ln_final.present) return at::ones_like(residual.select(-1, 0));
+  return norm_scale(residual, config.norm, config.norm_eps).squeeze(-1);
+}
+
 VocabStats unembedding_stats(const ModelConfig& config, const Weights& weights, const at::Tensor& x,
                              VocabStatsOptions options) {
   options.softcap = config.logit_softcap;

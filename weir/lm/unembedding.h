@@ -12,6 +12,10 @@ namespace weir {
 at::Tensor final_normed(const ModelConfig& config, const Weights& weights,
                         const at::Tensor& residual);
 
+/// What it divides residual [..., D] by, [...]; 1 where there is no final norm.
+at::Tensor final_scale(const ModelConfig& config, const Weights& weights,
+                       const at::Tensor& residual);
+
 /// Statistics of softmax(softcap(x W_U + b_U)) for rows x [N, D] (already normed), never holding
 /// [N, V]. The cap is the model's; VocabStatsOptions::softcap is set here.
 VocabStats unembedding_stats(const ModelConfig& config, const Weights& weights, const at::Tensor& x,

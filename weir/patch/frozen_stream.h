@@ -4,7 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "weir/patch/path_patching.h"
+#include "weir/lm/language_model.h"
 
 namespace weir {
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "weir/base/error.h"
+#include "weir/report/layer_blocks.h"
 #include "weir/tensor/convert.h"
 
 namespace weir {
@@ -21,25 +22,14 @@ bool is_place(const std::string& axis) {
 
 std::vector<std::string> ticks(const std::string& axis, int64_t n,
                                const std::vector<std::string>& positions) {
-  if (is_place(axis)) return positions;
-  std::vector<std::string> names;
-  for (int64_t i = 0; i < n; ++i) names.push_back(std::to_string(i));
-  return names;
+  return is_place(axis) ? positions : counted(static_cast<size_t>(n));
 }
 
 HeatMapBlock map_of(const std::string& title, const at::Tensor& effect, const std::string& x_axis,
                     const std::vector<std::string>& positions, const std::string& value_label) {
-  HeatMapBlock map;
-  map.title = title;
+  HeatMapBlock map = head_map(title, value_label, to_rows(effect));
   map.x_label = x_axis;
-  map.y_label = "layer";
-  map.value_label = value_label;
-  map.diverging = true;
   map.x_ticks = ticks(x_axis, effect.size(1), positions);
-  map.y_ticks = ticks("layer", effect.size(0), positions);
-  for (int64_t layer = 0; layer < effect.size(0); ++layer) {
-    map.values.push_back(to_doubles(effect[layer]));
-  }
   return map;
 }
 

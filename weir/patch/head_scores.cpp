@@ -43,6 +43,11 @@ HeadScores head_scores(const LanguageModel& lm, const at::Tensor& tokens, int64_
           at::stack(entropy)};
 }
 
+double eigenvalue_positivity(const at::Tensor& matrix) {
+  const at::Tensor values = at::linalg_eigvals(matrix.to(at::kDouble));
+  return (at::real(values).sum() / values.abs().sum()).item<double>();
+}
+
 at::Tensor ov_eigenvalue_positivity(const LanguageModel& lm) {
   const at::NoGradGuard no_grad;
   const ModelConfig& config = lm.config();
@@ -51,10 +56,8 @@ at::Tensor ov_eigenvalue_positivity(const LanguageModel& lm) {
     for (int64_t head = 0; head < config.n_heads; ++head) {
       const FactoredMatrix circuit = ov(lm.transformer().weights(), config, layer, head);
       // The eigenvalues of A B that are not 0 are those of B A.
-      const at::Tensor small =
-          at::matmul(circuit.right.to(at::kDouble), circuit.left.to(at::kDouble));
-      const at::Tensor values = at::linalg_eigvals(small);
-      found[layer][head] = at::real(values).sum() / values.abs().sum();
+      found[layer][head] = eigenvalue_positivity(
+          at::matmul(circuit.right.to(at::kDouble), circuit.left.to(at::kDouble)));
     }
   }
   return found;

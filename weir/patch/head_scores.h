@@ -18,8 +18,11 @@ struct HeadScores {
 /// `tokens` int64 [B, begin + 2 N].
 HeadScores head_scores(const LanguageModel& lm, const at::Tensor& tokens, int64_t half);
 
-/// sum of the real parts over the sum of the magnitudes of the eigenvalues of each head's W_V W_O
-/// [L, H]: 1 for a head that copies (Elhage et al. 2021), through K x K products.
+/// Sum of the real parts over the sum of the magnitudes of the eigenvalues of a square matrix; in
+/// float64.
+double eigenvalue_positivity(const at::Tensor& matrix);
+/// That of each head's W_V W_O [L, H]: 1 for a head that copies (Elhage et al. 2021), through K x K
+/// products.
 at::Tensor ov_eigenvalue_positivity(const LanguageModel& lm);
 
 }  // namespace weir

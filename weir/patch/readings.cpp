@@ -62,12 +62,16 @@ at::Tensor read(Reading reading, const at::Tensor& logits, const ReadingTargets&
       return (clean.exp() * (clean - logits.log_softmax(-1))).sum(-1);
     }
     case Reading::kPi:
-      return gather(logits, targets.answer) - logits.mean(-1);
+      return centred_logit(logits, targets.answer);
     case Reading::kVector:
       need(targets.vector, "a vector over the vocabulary", reading);
       return at::matmul(logits, targets.vector.to(logits.scalar_type()));
   }
   fail(ErrorCode::kInternal, "unknown reading");
+}
+
+at::Tensor centred_logit(const at::Tensor& logits, const at::Tensor& ids) {
+  return gather(logits, ids) - logits.mean(-1);
 }
 
 at::Tensor normalised_effect(const at::Tensor& patched, const at::Tensor& base,

@@ -34,6 +34,9 @@ ReadingTargets targets_of(const PromptSet& set);
 /// that is missing.
 at::Tensor read(Reading reading, const at::Tensor& logits, const ReadingTargets& targets);
 
+/// The same of kPi alone: logits [.., V] at the ids [..].
+at::Tensor centred_logit(const at::Tensor& logits, const at::Tensor& ids);
+
 /// (mean patched - mean base) / (mean goal - mean base), the means over prompts (the last axis)
 /// taken first: 0 nothing restored, 1 all.
 at::Tensor normalised_effect(const at::Tensor& patched, const at::Tensor& base,

@@ -7,6 +7,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include "weir/patch/readings.h"
 #include "weir/recall/final_reader.h"
 
 namespace weir {
@@ -25,7 +26,10 @@ std::vector<int64_t> layers_in(const at::Tensor& mask) {
   return layers;
 }
 
-int64_t first_of(const std::vector<int64_t>& layers) { return layers.empty() ? 0 : layers[0]; }
+HookFn becoming(const at::Tensor& here, const at::Tensor& value) {
+  return
+      [here, value](const at::Tensor& x, const HookContext&) { return at::where(here, value, x); };
+}
 
 at::Tensor probability(const at::Tensor& logits, const at::Tensor& ids) {
   return logits.softmax(-1).gather(-1, ids.unsqueeze(-1)).squeeze(-1);
@@ -39,6 +43,15 @@ AnswerExperiments::AnswerExperiments(const LastPosition& last, const at::Tensor&
   const at::Tensor logits = last.clean().logits.index_select(0, rows);
   clean_pi_ = centred_logit(logits, answers_);
   clean_prob_ = probability(logits, answers_);
+}
+
+AnswerChange AnswerExperiments::run_in(const at::Tensor& mask, const HooksOf& hooks_of) const {
+  const std::vector<int64_t> layers = layers_in(mask);
+  std::vector<NamedHook> hooks;
+  for (const int64_t layer : layers) {
+    for (NamedHook& hook : hooks_of(layer, mask.select(1, layer))) hooks.push_back(std::move(hook));
+  }
+  return run(mask.size(0) / rows_.size(0), layers.empty() ? 0 : layers[0], hooks);
 }
 
 AnswerChange AnswerExperiments::run(int64_t n_sets, int64_t from_layer,
@@ -78,89 +91,65 @@ at::Tensor AnswerExperiments::layer_mask(const std::vector<LayerSet>& sets) cons
 }
 
 AnswerChange AnswerExperiments::ablate_heads(const std::vector<HeadSet>& sets) const {
-  const at::Tensor mask = head_mask(sets);
-  std::vector<NamedHook> hooks;
-  const std::vector<int64_t> layers = layers_in(mask);
-  for (const int64_t layer : layers) {
-    const at::Tensor here = mask.select(1, layer).unsqueeze(1).unsqueeze(3);  // [R, 1, H, 1]
-    const at::Tensor mean = last_.clean().result[layer].index_select(0, reference_).mean(0);
-    hooks.emplace_back(
-        site(layer, "attn.hook_result"),
-        [here, mean](const at::Tensor& x, const HookContext&) { return at::where(here, mean, x); });
-  }
-  return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
+  return run_in(head_mask(sets), [&](int64_t layer, const at::Tensor& in_set) {
+    const at::Tensor here = in_set.unsqueeze(1).unsqueeze(3);  // [R, 1, H, 1]
+    return std::vector<NamedHook>{
+        {site(layer, "attn.hook_result"), becoming(here, mean_of(last_.clean().result[layer]))}};
+  });
 }
 
 AnswerChange AnswerExperiments::block_attention(const std::vector<HeadSet>& sets,
                                                 const at::Tensor& first,
                                                 const at::Tensor& last) const {
-  const at::Tensor mask = head_mask(sets);
   const at::Tensor rows = rows_of(static_cast<int64_t>(sets.size()));
   const at::Tensor key = at::arange(last_.tokens().size(1), at::kLong);
   const at::Tensor is_subject = (key.ge(first.index_select(0, rows).unsqueeze(1)) &
                                  key.le(last.index_select(0, rows).unsqueeze(1)))
                                     .unsqueeze(1)
                                     .unsqueeze(1);  // [R, 1, 1, S]
-  std::vector<NamedHook> hooks;
-  const std::vector<int64_t> layers = layers_in(mask);
-  for (const int64_t layer : layers) {
-    const at::Tensor hidden = mask.select(1, layer).unsqueeze(2).unsqueeze(3) & is_subject;
-    hooks.emplace_back(site(layer, "attn.hook_attn_scores"),
-                       [hidden](const at::Tensor& x, const HookContext&) {
-                         return x.masked_fill(hidden, -std::numeric_limits<double>::infinity());
-                       });
-  }
-  return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
+  return run_in(head_mask(sets), [&](int64_t layer, const at::Tensor& in_set) {
+    const at::Tensor hidden = in_set.unsqueeze(2).unsqueeze(3) & is_subject;
+    return std::vector<NamedHook>{
+        {site(layer, "attn.hook_attn_scores"), [hidden](const at::Tensor& x, const HookContext&) {
+           return x.masked_fill(hidden, -std::numeric_limits<double>::infinity());
+         }}};
+  });
 }
 
 AnswerChange AnswerExperiments::ablate_mlps(const std::vector<LayerSet>& sets) const {
-  const at::Tensor mask = layer_mask(sets);
-  std::vector<NamedHook> hooks;
-  const std::vector<int64_t> layers = layers_in(mask);
-  for (const int64_t layer : layers) {
-    const at::Tensor here = mask.select(1, layer).unsqueeze(1).unsqueeze(2);
-    const at::Tensor mean = last_.clean().mlp_out[layer].index_select(0, reference_).mean(0);
-    hooks.emplace_back(
-        site(layer, "hook_mlp_out"),
-        [here, mean](const at::Tensor& x, const HookContext&) { return at::where(here, mean, x); });
-  }
-  return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
+  return run_in(layer_mask(sets), [&](int64_t layer, const at::Tensor& in_set) {
+    const at::Tensor here = in_set.unsqueeze(1).unsqueeze(2);
+    return std::vector<NamedHook>{
+        {site(layer, "hook_mlp_out"), becoming(here, mean_of(last_.clean().mlp_out[layer]))}};
+  });
 }
 
 AnswerChange AnswerExperiments::add_to_mlps(const std::vector<LayerSet>& sets,
                                             const at::Tensor& vectors, double factor) const {
-  const at::Tensor mask = layer_mask(sets);
-  std::vector<NamedHook> hooks;
-  const std::vector<int64_t> layers = layers_in(mask);
-  for (const int64_t layer : layers) {
-    const at::Tensor here = mask.select(1, layer).unsqueeze(1).unsqueeze(2);
+  return run_in(layer_mask(sets), [&](int64_t layer, const at::Tensor& in_set) {
+    const at::Tensor here = in_set.unsqueeze(1).unsqueeze(2);
     const at::Tensor vector = factor * vectors[layer];
-    hooks.emplace_back(site(layer, "hook_mlp_out"),
-                       [here, vector](const at::Tensor& x, const HookContext&) {
-                         return at::where(here, x + vector.to(x.dtype()), x);
-                       });
-  }
-  return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
+    return std::vector<NamedHook>{
+        {site(layer, "hook_mlp_out"), [here, vector](const at::Tensor& x, const HookContext&) {
+           return at::where(here, x + vector.to(x.dtype()), x);
+         }}};
+  });
 }
 
 AnswerChange AnswerExperiments::skip_blocks(const std::vector<LayerSet>& sets) const {
-  const at::Tensor mask = layer_mask(sets);
-  std::vector<NamedHook> hooks;
-  const std::vector<int64_t> layers = layers_in(mask);
-  for (const int64_t layer : layers) {
-    const at::Tensor here = mask.select(1, layer).unsqueeze(1).unsqueeze(2);
+  return run_in(layer_mask(sets), [&](int64_t layer, const at::Tensor& in_set) {
+    const at::Tensor here = in_set.unsqueeze(1).unsqueeze(2);
     const auto before = std::make_shared<at::Tensor>();
-    hooks.emplace_back(site(layer, "hook_resid_pre"),
-                       [before](const at::Tensor& x, const HookContext&) {
-                         *before = x;
-                         return x;
-                       });
-    hooks.emplace_back(site(layer, "hook_resid_post"),
-                       [before, here](const at::Tensor& x, const HookContext&) {
-                         return at::where(here, *before, x);
-                       });
-  }
-  return run(static_cast<int64_t>(sets.size()), first_of(layers), hooks);
+    return std::vector<NamedHook>{
+        {site(layer, "hook_resid_pre"),
+         [before](const at::Tensor& x, const HookContext&) {
+           *before = x;
+           return x;
+         }},
+        {site(layer, "hook_resid_post"), [before, here](const at::Tensor& x, const HookContext&) {
+           return at::where(here, *before, x);
+         }}};
+  });
 }
 
 AnswerChange AnswerExperiments::replace_mlp(int64_t layer, const at::Tensor& values) const {

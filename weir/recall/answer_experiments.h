@@ -46,10 +46,16 @@ class AnswerExperiments {
   const at::Tensor& clean_prob() const { return clean_prob_; }  ///< [n]
 
  private:
+  /// Hooks of a layer for the rows that `in_set` (bool [R] or [R, H]) names.
+  using HooksOf = std::function<std::vector<NamedHook>(int64_t layer, const at::Tensor& in_set)>;
+  /// In every layer in which `mask` (bool [R, L, ...]) has an entry.
+  AnswerChange run_in(const at::Tensor& mask, const HooksOf& hooks_of) const;
   AnswerChange run(int64_t n_sets, int64_t from_layer, const std::vector<NamedHook>& hooks) const;
   at::Tensor head_mask(const std::vector<HeadSet>& sets) const;
   at::Tensor layer_mask(const std::vector<LayerSet>& sets) const;
   at::Tensor rows_of(int64_t n_sets) const { return rows_.repeat({n_sets}); }
+  /// Over the reference prompts, of [N, ...].
+  at::Tensor mean_of(const at::Tensor& x) const { return x.index_select(0, reference_).mean(0); }
 
   const LastPosition& last_;
   at::Tensor answers_, rows_, reference_;

@@ -7,10 +7,6 @@
 
 namespace weir {
 
-at::Tensor centred_logit(const at::Tensor& logits, const at::Tensor& ids) {
-  return logits.gather(-1, ids.unsqueeze(-1)).squeeze(-1) - logits.mean(-1);
-}
-
 FinalReader::FinalReader(const LanguageModel& lm) : lm_(lm) {
   const Weights& weights = lm.transformer().weights();
   W_U_ = weights.W_U.dense(lm.transformer().dtype());
@@ -43,8 +39,7 @@ at::Tensor FinalReader::share(const at::Tensor& part, const at::Tensor& ids,
 }
 
 at::Tensor FinalReader::scale(const at::Tensor& stream) const {
-  if (!lm_.transformer().weights().ln_final.present) return at::ones_like(stream.select(-1, 0));
-  return norm_scale(stream, lm_.config().norm, lm_.config().norm_eps).squeeze(-1);
+  return final_scale(lm_.config(), lm_.transformer().weights(), stream);
 }
 
 at::Tensor FinalReader::gain() const {

@@ -9,9 +9,6 @@
 /// and their mean, never a table [N, V]. A logit soft cap (Gemma 2) is left out of it.
 namespace weir {
 
-/// Of logits [.., V] at the ids [..].
-at::Tensor centred_logit(const at::Tensor& logits, const at::Tensor& ids);
-
 class FinalReader {
  public:
   explicit FinalReader(const LanguageModel& lm);

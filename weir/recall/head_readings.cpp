@@ -8,6 +8,7 @@
 #include "weir/base/error.h"
 #include "weir/model/heads.h"
 #include "weir/nn/norm.h"
+#include "weir/patch/head_scores.h"
 #include "weir/recall/final_reader.h"
 
 namespace weir {
@@ -54,11 +55,6 @@ at::Tensor correlation(const at::Tensor& x_in, const at::Tensor& y_in) {  // ove
   const at::Tensor x = x_in.to(at::kDouble), y = y_in.to(at::kDouble);
   const at::Tensor a = x - x.mean(0), b = y - y.mean(0);
   return (a * b).sum(0) / (a.square().sum(0) * b.square().sum(0)).sqrt();
-}
-
-double positivity(const at::Tensor& matrix) {
-  const at::Tensor lambda = at::linalg_eigvals(matrix.to(at::kDouble));
-  return (at::real(lambda).sum() / lambda.abs().sum()).item<double>();
 }
 
 }  // namespace
@@ -112,17 +108,16 @@ EigenPositivity eigen_positivity(const LanguageModel& lm) {
   const at::Tensor through =
       centred(reader.gain().unsqueeze(1) * at::matmul(reader.W_U(), W_E)).to(at::kDouble);
   EigenPositivity result;
-  result.ov = at::zeros({config.n_layers, config.n_heads}, at::kDouble);
+  result.ov = ov_eigenvalue_positivity(lm);
   result.full = at::zeros_like(result.ov);
   for (int64_t layer = 0; layer < config.n_layers; ++layer) {
     const at::Tensor& w = weights.blocks[layer].ln1.w;
     for (int64_t head = 0; head < config.n_heads; ++head) {
       const Writer writer(lm, {layer, head});
       const at::Tensor W_O = writer.W_O().to(at::kDouble), W_V = writer.W_V().to(at::kDouble);
-      result.ov[layer][head] = positivity(at::mm(W_O, W_V));
       const at::Tensor read =
           w.defined() ? (w.to(at::kDouble) + config.norm_offset).unsqueeze(1) * W_V : W_V;
-      result.full[layer][head] = positivity(at::mm(at::mm(W_O, through), centred(read)));
+      result.full[layer][head] = eigenvalue_positivity(at::mm(at::mm(W_O, through), centred(read)));
     }
   }
   return result;

@@ -7,6 +7,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "weir/base/error.h"
+#include "weir/patch/readings.h"
 #include "weir/recall/recall_run.h"
 
 namespace weir {

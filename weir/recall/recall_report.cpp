@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "weir/recall/recall.h"
+#include "weir/report/layer_blocks.h"
 #include "weir/tensor/convert.h"
 
 namespace weir {
@@ -141,22 +142,6 @@ TableBlock claims_table(const RecallResult& result) {
   return table;
 }
 
-HeatMapBlock head_map(const std::string& title, const std::string& value, const at::Tensor& x,
-                      bool diverging) {
-  HeatMapBlock map;
-  map.title = title;
-  map.x_label = "head";
-  map.y_label = "layer";
-  map.value_label = value;
-  map.diverging = diverging;
-  for (int64_t head = 0; head < x.size(1); ++head) map.x_ticks.push_back(std::to_string(head));
-  for (int64_t layer = 0; layer < x.size(0); ++layer) {
-    map.y_ticks.push_back(std::to_string(layer));
-    map.values.push_back(to_doubles(x[layer]));
-  }
-  return map;
-}
-
 TableBlock heads_table(const std::string& title, const std::vector<HeadFinding>& heads) {
   TableBlock table;
   table.title = title;
@@ -244,30 +229,26 @@ CurvesBlock depth_curves(const RecallResult& result) {
 }
 
 CurvesBlock block_curve(const RecallResult& result) {
-  CurvesBlock curves;
-  curves.title = "What each block does to the answer";
-  curves.x_label = "layer";
-  curves.y_label = "change of pi(answer)";
-  for (int64_t i = 0; i < result.block_change.size(0); ++i) {
-    curves.x.push_back(static_cast<double>(i));
-  }
-  curves.series = {{"block, own statistics", to_doubles(result.block_change)},
-                   {"MLP replaced by its mean (path)", to_doubles(result.mlp_effects)}};
-  return curves;
+  return layer_curves("What each block does to the answer", "change of pi(answer)",
+                      {{"block, own statistics", to_doubles(result.block_change)},
+                       {"MLP replaced by its mean (path)", to_doubles(result.mlp_effects)}});
 }
 
 CurvesBlock blocked_curve(const RecallResult& result) {
-  CurvesBlock curves;
-  curves.title = "Attention to the subject blocked";
+  const std::vector<double> blocked = to_doubles(result.blocked_prob);
+  const std::vector<double> before(blocked.size(), result.claims.front().prob_before);
+  CurvesBlock curves = layer_curves("Attention to the subject blocked", "p(answer)",
+                                    {{"blocked", blocked}, {"not blocked", before}});
   curves.x_label = "layer in the middle of five";
-  curves.y_label = "p(answer)";
-  for (int64_t i = 0; i < result.blocked_prob.size(0); ++i) {
-    curves.x.push_back(static_cast<double>(i));
-  }
-  const double before = result.claims.front().prob_before;
-  curves.series = {{"blocked", to_doubles(result.blocked_prob)},
-                   {"not blocked", std::vector<double>(curves.x.size(), before)}};
   return curves;
+}
+
+/// Shares of attention: from 0 up.
+HeatMapBlock attention_map(const RecallResult& result) {
+  HeatMapBlock map =
+      head_map("Attention to the subject", "attention", to_rows(result.head_attention));
+  map.diverging = false;
+  return map;
 }
 
 TableBlock last_table(const RecallResult& result) {
@@ -342,9 +323,8 @@ TableBlock operator_table(const RecallResult& result) {
 GroupBlock group_of(const RecallResult& result) {
   GroupBlock heads{"Heads",
                    {head_map("Path effect of each head on the answer",
-                             "change of pi(answer) without it", result.head_effects, true),
-                    head_map("Attention to the subject", "attention", result.head_attention, false),
-                    heads_table("Mover heads", result.movers),
+                             "change of pi(answer) without it", to_rows(result.head_effects)),
+                    attention_map(result), heads_table("Mover heads", result.movers),
                     heads_table("Heads against the answer", result.against)}};
   GroupBlock mlps{"MLPs", {mlps_table(result)}};
   for (const MlpFinding& mlp : result.mlps) mlps.blocks.emplace_back(gains_table(mlp));

@@ -17,17 +17,11 @@ RoleTokens with_roles(const Tokenizer& tokenizer, const PromptText& prompt) {
   result.text = prompt.text;
   result.tokens = encoding.ids;
   for (const auto& [part, span] : prompt.parts) {
-    int64_t first = -1, last = -1;
-    for (size_t t = 0; t < encoding.offsets.size(); ++t) {
-      const auto begin = static_cast<size_t>(encoding.offsets[t].begin);
-      const auto end = static_cast<size_t>(encoding.offsets[t].end);
-      if (end <= span.begin || begin >= span.end || begin == end) continue;
-      if (first < 0) first = static_cast<int64_t>(t);
-      last = static_cast<int64_t>(t);
-    }
-    require(first >= 0, "expected tokens for the part '{}' of '{}', found none", part, prompt.text);
-    result.roles[part + "_first"] = first;
-    result.roles[part + "_last"] = last;
+    const auto found = tokens_of(encoding, span);
+    require(found.has_value(), "expected tokens for the part '{}' of '{}', found none", part,
+            prompt.text);
+    result.roles[part + "_first"] = found->first;
+    result.roles[part + "_last"] = found->last;
   }
   require(!result.tokens.empty(), "expected at least one token in a prompt, found '{}'",
           prompt.text);
@@ -70,6 +64,18 @@ PromptText& PromptText::prepend(const std::string& piece) {
     span.end += piece.size();
   }
   return *this;
+}
+
+std::optional<TokenSpan> tokens_of(const Encoding& encoding, const PromptText::Span& span) {
+  std::optional<TokenSpan> found;
+  for (size_t t = 0; t < encoding.offsets.size(); ++t) {
+    const auto begin = static_cast<size_t>(encoding.offsets[t].begin);
+    const auto end = static_cast<size_t>(encoding.offsets[t].end);
+    if (end <= span.begin || begin >= span.end || begin == end) continue;
+    if (!found) found = TokenSpan{static_cast<int64_t>(t), 0};
+    found->last = static_cast<int64_t>(t);
+  }
+  return found;
 }
 
 std::vector<int64_t> answer_ids(const Tokenizer& tokenizer, const std::string& text,

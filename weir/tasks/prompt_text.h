@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,12 @@ struct TokenizeOptions {
 /// left out and which answers share their first token.
 PromptSet tokenize_prompts(const Tokenizer& tokenizer, const std::vector<TextPrompt>& prompts,
                            const TokenizeOptions& options);
+
+/// The tokens, first and last, that stand for bytes of the span; nothing when none does.
+struct TokenSpan {
+  int64_t first = 0, last = 0;
+};
+std::optional<TokenSpan> tokens_of(const Encoding& encoding, const PromptText::Span& span);
 
 /// The ids of `answer` after `text`.
 std::vector<int64_t> answer_ids(const Tokenizer& tokenizer, const std::string& text,

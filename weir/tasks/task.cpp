@@ -30,6 +30,7 @@ Task text_task(const std::string& name, const std::string& summary,
 }
 
 Task relation_task(const std::string& name) {
+  const Relation relation = load_relation(name);
   const auto make = [=](const TaskOptions& options, const Tokenizer& tokenizer) {
     RelationOptions of;
     of.n = options.n;
@@ -37,15 +38,14 @@ Task relation_task(const std::string& name) {
     of.shots = options.shots;
     if (!options.variant.empty())
       of.template_index = options.variant == "all" ? -1 : std::stoll(options.variant);
-    return tokenize_prompts(tokenizer, relation_prompts(load_relation(name), of),
+    return tokenize_prompts(tokenizer, relation_prompts(relation, of),
                             {name, options.seed, options.needs_pairs});
   };
   std::vector<std::string> variants;
-  const size_t n_templates = load_relation(name).templates.size();
+  const size_t n_templates = relation.templates.size();
   for (size_t t = 0; t < n_templates; ++t) variants.push_back(std::to_string(t));
   variants.push_back("all");
-  return {
-      name, "LRE relation: " + load_relation(name).templates.front(), variants, {"subject"}, make};
+  return {name, "LRE relation: " + relation.templates.front(), variants, {"subject"}, make};
 }
 
 std::vector<Task> all_tasks() {

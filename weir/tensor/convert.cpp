@@ -122,6 +122,12 @@ std::vector<double> to_doubles(const at::Tensor& tensor) {
   return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
 }
 
+std::vector<std::vector<double>> to_rows(const at::Tensor& matrix) {
+  std::vector<std::vector<double>> rows;
+  for (int64_t i = 0; i < matrix.size(0); ++i) rows.push_back(to_doubles(matrix[i]));
+  return rows;
+}
+
 at::ScalarType parse_dtype(std::string_view name) {
   if (name == "float32" || name == "fp32" || name == "f32") return at::kFloat;
   if (name == "bfloat16" || name == "bf16") return at::kBFloat16;

@@ -21,6 +21,8 @@ io::TensorView to_view(std::string name, const at::Tensor& tensor);
 
 /// Its values, row by row, as reports take them; whatever its type and device.
 std::vector<double> to_doubles(const at::Tensor& tensor);
+/// The same of each row of a matrix.
+std::vector<std::vector<double>> to_rows(const at::Tensor& matrix);
 
 /// "fp32"/"float32"/"f32", "bf16"/"bfloat16", "fp16"/"float16"/"f16", "fp64"/...; others:
 /// kInvalidArgument with the list.

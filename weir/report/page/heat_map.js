@@ -6,6 +6,7 @@ class HeatMapView {
     this.rows = this.map.values.length;
     this.columns = this.map.values[0].length;
     this.colorOf = scaleOf(figure);
+    this.decimals = this.decimalsOf();
     this.labels = {
       y: this.labelsOf(this.map.y_ticks, this.rows, (i) => this.mapRow(i)),
       x: this.labelsOf(this.map.x_ticks, this.columns, (i) => i),
@@ -33,10 +34,17 @@ class HeatMapView {
   get left() { return this.widest(this.labels.y) + 14; }
   get bottom() { return 0.82 * this.widest(this.labels.x) + (this.map.x_label ? 44 : 24); }
 
+  // Common to all cells, so that numbers of a column compare at a glance: three digits of the largest.
+  decimalsOf() {
+    let largest = 0;
+    for (const row of this.map.values) for (const value of row) largest = Math.max(largest, Math.abs(value ?? 0));
+    return largest > 0 ? Math.min(12, Math.max(0, 2 - Math.floor(Math.log10(largest)))) : 0;
+  }
+
   textOf(row, column) {
     const at = this.mapRow(row), value = this.map.values[at][column];
     if (this.map.cell_text.length) return visible(this.map.cell_text[at][column]);
-    return value === null ? "" : String(Number(value.toPrecision(3)));
+    return value === null ? "" : value.toFixed(this.decimals);
   }
 
   // As large as the text of a cell needs it.
@@ -117,7 +125,10 @@ class HeatMapView {
       for (let column = cells.first.column; column < cells.last.column; ++column) {
         const color = this.colorOf(this.map.values[this.mapRow(row)][column]);
         context.fillStyle = color ? color[1] : this.figureCanvas.colors.quiet;
-        context.fillText(cut(this.textOf(row, column), cells.width - 4), cells.x(column + 0.5), cells.y(row + 0.5));
+        const whole = this.textOf(row, column), text = cut(whole, cells.width - 4);
+        // A number cut short would be another number.
+        if (text !== whole && !this.map.cell_text.length) continue;
+        context.fillText(text, cells.x(column + 0.5), cells.y(row + 0.5));
       }
     }
   }
