@@ -42,8 +42,8 @@ struct Bench {
   Result (*run)(const Options& options) = nullptr;
 };
 
-/// gemm, forward, forward-cache, hooks, given, train-step, vocab-loss, lens, decode-1, decode-busy,
-/// decode-8, prefill.
+/// gemm, forward, forward-cache, hooks, given, train-step, vocab-loss, patch-head-z, path-patching,
+/// attribution-grids, lens, decode-1, decode-busy, decode-8, prefill.
 const std::vector<Bench>& benches();
 
 /// What the figures depend on.

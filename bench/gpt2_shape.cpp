@@ -67,6 +67,13 @@ Transformer random_gpt2(const Gpt2Shape& shape) {
 
 Transformer random_gpt2_small() { return random_gpt2(kSmall); }
 
+LanguageModel random_gpt2_small_lm() {
+  LoadedModel model;
+  model.config = config_of(kSmall);
+  model.weights = random_weights(kSmall);
+  return LanguageModel(std::move(model), std::nullopt);
+}
+
 at::Tensor random_gpt2_tokens() {
   return at::randint(kSmall.d_vocab, {kBatch, kPositions}, at::kLong);
 }

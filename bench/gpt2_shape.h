@@ -3,6 +3,7 @@
 #include <string>
 
 #include "bench/bench.h"
+#include "weir/lm/language_model.h"
 #include "weir/model/transformer.h"
 
 namespace weir::bench {
@@ -18,6 +19,7 @@ double forward_flops(const Gpt2Shape& shape, double n_tokens, double mean_keys);
 
 /// That of GPT-2 small: 12 layers, 12 heads, 768 wide.
 Transformer random_gpt2_small();
+LanguageModel random_gpt2_small_lm();  ///< Without a tokenizer.
 /// int64 [4, 128]
 at::Tensor random_gpt2_tokens();
 /// Name, work, amount and FLOPs of one forward over those tokens; `kept` says what is kept of it.

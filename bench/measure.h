@@ -36,5 +36,8 @@ Result bench_decode_8(const Options& options);
 Result bench_prefill(const Options& options);
 Result bench_train_step(const Options& options);
 Result bench_vocab_loss(const Options& options);
+Result bench_patch_head_z(const Options& options);
+Result bench_path_patching(const Options& options);
+Result bench_attribution_grids(const Options& options);
 
 }  // namespace weir::bench

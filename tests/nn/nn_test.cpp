@@ -204,5 +204,22 @@ TEST(KvCache, SelectsRowsAndForgetsTheEnd) {
   EXPECT_THROW(cache.append(0, next, next), Error);  // Two rows onto three.
 }
 
+TEST(KvCache, ContinuesItsRowsManyTimesOver) {
+  KvCache cache(1);
+  const at::Tensor k = at::randn({2, 4, 1, 3}), v = at::randn({2, 4, 1, 3});
+  cache.append(0, k, v);
+  cache.advance(4);
+  KvCache continued = cache.continued(3, 5);
+  EXPECT_EQ(continued.length(), 3);
+  const at::Tensor next = at::randn({10, 2, 1, 3});
+  const auto [all_k, all_v] = continued.append(0, next, next + 1);
+  for (int64_t row = 0; row < 10; ++row) {
+    EXPECT_TRUE(all_k[row].equal(at::cat({k[row % 2].slice(0, 0, 3), next[row]})));
+    EXPECT_TRUE(all_v[row].equal(at::cat({v[row % 2].slice(0, 0, 3), next[row] + 1})));
+  }
+  EXPECT_THROW(continued.append(0, k, v), Error);  // Two rows onto ten.
+  EXPECT_THROW(cache.continued(5, 1), Error);
+}
+
 }  // namespace
 }  // namespace weir

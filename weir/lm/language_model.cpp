@@ -61,6 +61,7 @@ ForwardInput input_of(const TokenBatch& batch, const RunOptions& options, at::De
   }
   input.logits = options.logits;
   input.stop_at_layer = options.stop_at_layer;
+  input.cache = options.keys;
   if (batch.attention_mask.defined()) input.attention_mask = batch.attention_mask.to(device);
   return input;
 }

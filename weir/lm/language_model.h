@@ -48,6 +48,7 @@ struct RunOptions {
   /// hooks, interventions and caches there are not called, and the cache lacks their names.
   std::optional<Start> start;
   std::optional<CacheOptions> cache;  ///< Unset: nothing is kept.
+  KvCache* keys = nullptr;            ///< An empty one is filled with the batch's keys and values.
   const Weights* weights = nullptr;   ///< An overlay for this call; nullptr: the model's own.
   LogitsAt logits = LogitsAt::kAll;
   std::optional<int64_t> stop_at_layer;
@@ -57,7 +58,7 @@ struct RunOptions {
 
 struct RunResult {
   at::Tensor logits;    ///< [B, T, V], or as LogitsAt says.
-  at::Tensor residual;  ///< The stream where the forward stopped.
+  at::Tensor residual;  ///< The stream where the forward stopped, as in ForwardOutput.
   ActivationCache cache;
 };
 

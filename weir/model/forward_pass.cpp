@@ -1,5 +1,7 @@
 #include "weir/model/forward_pass.h"
 
+#include <algorithm>
+
 #include <ATen/ATen.h>
 
 #include "weir/base/error.h"
@@ -43,6 +45,9 @@ void check_segments(const at::Tensor& segments, const at::Tensor& given, int64_t
   require((segments.diff(1, 1) >= 0).all().item<bool>(),
           "forward: expected segments that never fall along a row; a document stands in one piece");
 }
+
+// [B, T, ...] -> [B, 1, ...]
+at::Tensor last_position(const at::Tensor& x) { return x.slice(1, x.size(1) - 1); }
 
 // [B, S] or [S]: how many real tokens of its document stand before each token.
 at::Tensor real_positions(const at::Tensor& mask, const at::Tensor& segments, int64_t n,
@@ -97,19 +102,35 @@ ForwardOutput ForwardPass::run() {
   at::Tensor residual = input_.residual.defined() ? input_.residual.to(dtype_) : embed();
   for (int64_t layer = input_.start_layer; layer < stop; ++layer) {
     throw_if_interrupted();
+    only_last_ = only_last_is_read(layer);
     residual = block(layer, residual);
   }
   if (input_.cache != nullptr) input_.cache->advance(n_new_);
 
   ForwardOutput output;
-  output.residual = residual;
-  if (input_.stop_at_layer || input_.logits == LogitsAt::kNone) return output;
-  if (input_.logits == LogitsAt::kLast) {
+  const bool wants_logits = !input_.stop_at_layer && input_.logits != LogitsAt::kNone;
+  if (wants_logits && input_.logits == LogitsAt::kLast) {
     first_position_ += n_new_ - 1;
-    residual = residual.slice(1, n_new_ - 1);
+    residual = last_position(residual);
   }
-  output.logits = unembed(residual, true);
+  output.residual = residual;
+  if (wants_logits) output.logits = unembed(residual, true);
   return output;
+}
+
+// Whether the logits of the last position are all that anybody learns of this block: its keys and
+// values then come of all positions, everything else of the last one.
+bool ForwardPass::only_last_is_read(int64_t layer) const {
+  if (layer + 1 < config_.n_layers || input_.stop_at_layer || input_.logits != LogitsAt::kLast ||
+      n_new_ == 1 || segments_.defined()) {
+    return false;
+  }
+  if (hooks_ == nullptr) return true;
+  const std::string block = name_of(layer, ""), entry = block + "hook_resid_pre";
+  const std::vector<std::string>& names = hooks_->names();
+  return std::none_of(names.begin(), names.end(), [&](const std::string& name) {
+    return name.compare(0, block.size(), block) == 0 && name != entry && hooks_->wants(name);
+  });
 }
 
 at::Tensor ForwardPass::embed() {
@@ -139,7 +160,7 @@ at::Tensor ForwardPass::embed() {
 
 at::Tensor ForwardPass::block(int64_t layer, const at::Tensor& residual_in) {
   const BlockWeights& weights = weights_.blocks[layer];
-  const at::Tensor residual = tap(layer, "hook_resid_pre", residual_in);
+  at::Tensor residual = tap(layer, "hook_resid_pre", residual_in);
   if (input_.cache == nullptr && skips(layer, "hook_resid_pre", "hook_resid_post")) {
     return tap(layer, "hook_resid_post", given(layer, "hook_resid_post", residual.sizes()));
   }
@@ -152,6 +173,10 @@ at::Tensor ForwardPass::block(int64_t layer, const at::Tensor& residual_in) {
                      : at::Tensor();
   }
   const at::Tensor attn_out = attention_output(layer, residual, attn_input, needs);
+  if (only_last_) {
+    residual = last_position(residual);
+    if (attn_input.defined()) attn_input = last_position(attn_input);
+  }
 
   at::Tensor middle = residual;
   if (!config_.parallel_block) {
@@ -304,7 +329,7 @@ std::array<at::Tensor, 3> ForwardPass::queries_keys_values(int64_t layer,
       Part{needs.keys, "hook_k_input", "attn.hook_k", weights.W_K, weights.b_K, n_kv_heads},
       Part{needs.values, "hook_v_input", "attn.hook_v", weights.W_V, weights.b_V, n_kv_heads}};
   // Where no hook looks at what one of them reads, they are made together.
-  bool together = !input.per_head.defined();
+  bool together = !input.per_head.defined() && !only_last_;
   for (const Part& part : parts) {
     together = together && part.is_needed && !wants(layer, part.input_site) &&
                !made_without_input(layer, part.input_site, part.site);
@@ -324,6 +349,9 @@ std::array<at::Tensor, 3> ForwardPass::queries_keys_values(int64_t layer,
       x = made[i].unflatten(-1, {part.n_heads, config_.d_head});
     } else if (made_without_input(layer, part.input_site, part.site)) {
       x = given(layer, part.site, {n_rows_, n_new_, part.n_heads, config_.d_head});
+    } else if (only_last_ && i == 0) {
+      x = weights.W_Q.apply(last_position(normalized), weights.b_Q)
+              .unflatten(-1, {n_heads, config_.d_head});
     } else {
       x = project(layer, part.input_site, input, part.matrix, part.bias, part.n_heads);
     }
@@ -374,7 +402,8 @@ at::Tensor ForwardPass::mixed_values(int64_t layer, const at::Tensor& q, const a
   options.scale = config_.attn_scale / (config_.scale_by_inverse_layer ? layer + 1.0 : 1.0);
   options.softcap = config_.attn_softcap;
   if (config_.position == PositionKind::kAlibi) options.slopes = alibi_slopes(config_.n_heads);
-  const AttentionMask mask{first_position_, config_.window(layer), mask_, segments_};
+  const int64_t first_query = first_position_ + n_new_ - q.size(1);
+  const AttentionMask mask{first_query, config_.window(layer), mask_, segments_};
   if (!wants(layer, "attn.hook_attn_scores") && !wants(layer, map_site)) {
     return attention_values(q, k, v, options, mask);
   }

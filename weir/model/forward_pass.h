@@ -75,6 +75,7 @@ class ForwardPass {
   /// True where q, k or v is given and no hook looks at what it would be made from.
   bool made_without_input(int64_t layer, const char* input_site, const char* site) const;
   bool reads_mlp_input(int64_t layer) const;
+  bool only_last_is_read(int64_t layer) const;
   /// The value given at a site of a layer as that shape, else undefined.
   at::Tensor given(int64_t layer, const char* site, at::IntArrayRef shape) const;
   static std::string name_of(int64_t layer, const char* site);
@@ -86,6 +87,7 @@ class ForwardPass {
   const Hooks* hooks_;
   int64_t first_position_ = 0;  ///< Positions already in the cache.
   int64_t n_rows_ = 0, n_new_ = 0;
+  bool only_last_ = false;     ///< In this block: only_last_is_read().
   at::TensorOptions options_;  ///< Type and device of the activations.
   at::Tensor mask_;            ///< bool [B, S] or undefined
   at::Tensor segments_;        ///< int64 [B, T] or undefined

@@ -38,8 +38,9 @@ struct ForwardInput {
 
 struct ForwardOutput {
   at::Tensor logits;  ///< [B, T, V], [B, 1, V] or undefined.
-  at::Tensor
-      residual;  ///< [B, T, D]: the stream where the forward stopped (before the final norm).
+  /// [B, T, D]: the stream where the forward stopped (before the final norm); with logits of the
+  /// last position [B, 1, D].
+  at::Tensor residual;
 };
 
 /// The forward pass of every family. Holds a config and the handles of its weights; const methods

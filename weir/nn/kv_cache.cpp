@@ -23,6 +23,7 @@ std::pair<at::Tensor, at::Tensor> KvCache::append(int64_t layer, const at::Tenso
           "kv cache: it cannot carry gradients; run without a cache or under at::NoGradGuard");
   const at::NoGradGuard no_grad;
   Layer& entry = layers_.at(layer);
+  if (continuations_ > 0) return {joined(entry.k, k), joined(entry.v, v)};
   const int64_t end = length_ + k.size(1);
   const int64_t capacity = entry.k.defined() ? entry.k.size(1) : 0;
   if (capacity < end) {
@@ -47,6 +48,28 @@ KvCache KvCache::select(const at::Tensor& index) const {
     picked.layers_[i].v = layers_[i].v.slice(1, 0, length_).index_select(0, rows);
   }
   return picked;
+}
+
+KvCache KvCache::continued(int64_t length, int64_t times) const {
+  require(continuations_ == 0 && times > 0, "kv cache: cannot continue {} times", times);
+  KvCache shared = *this;
+  shared.truncate(length);
+  shared.continuations_ = times;
+  return shared;
+}
+
+at::Tensor KvCache::joined(const at::Tensor& past, const at::Tensor& now) const {
+  if (length_ == 0) return now;
+  require(past.defined() && now.size(0) == continuations_ * past.size(0),
+          "kv cache: expected {} continuations of {} rows, got {} rows", continuations_,
+          past.defined() ? past.size(0) : 0, now.size(0));
+  at::Tensor all =
+      at::empty({now.size(0), length_ + now.size(1), now.size(2), now.size(3)}, now.options());
+  all.slice(1, 0, length_)
+      .unflatten(0, {continuations_, past.size(0)})
+      .copy_(past.slice(1, 0, length_).unsqueeze(0));
+  all.slice(1, length_).copy_(now);
+  return all;
 }
 
 void KvCache::truncate(int64_t length) {

@@ -20,6 +20,10 @@ class KvCache {
   void advance(int64_t n_positions) { length_ += n_positions; }
   /// The rows `index` (int64 [n]); one may be named several times.
   KvCache select(const at::Tensor& index) const;
+  /// For one forward over what may follow the first `length` positions: rows b, B + b, 2 B + b, ...
+  /// of `times` B all continue row b. A layer's keys are put together when it asks for them and not
+  /// kept, so that what the continuations share is held once.
+  KvCache continued(int64_t length, int64_t times) const;
   /// Forgets everything from position `length` on.
   void truncate(int64_t length);
 
@@ -28,7 +32,10 @@ class KvCache {
     at::Tensor k, v;  ///< [B, capacity, G, K]
   };
   std::vector<Layer> layers_;
+  at::Tensor joined(const at::Tensor& past, const at::Tensor& now) const;
+
   int64_t length_ = 0;
+  int64_t continuations_ = 0;  ///< Of each row; 0: the rows themselves, which grow.
 };
 
 }  // namespace weir

@@ -106,7 +106,7 @@ class Tracer {
     for (int64_t layer = 0; layer < n_layers; ++layer) {
       const auto [start, changes] = plan(layer);
       noised_.run_hooked(
-          start, n_tokens,
+          start, 0, n_tokens,
           [&, &changed = changes](int64_t first, int64_t count) {
             return hooks(changed, first, count);
           },

@@ -57,6 +57,36 @@ std::vector<int64_t> shape_of(const std::vector<std::pair<std::string, int64_t>>
   return shape;
 }
 
+/// Indices of the entries that change the same positions.
+std::map<int64_t, std::vector<int64_t>> by_position(const std::vector<GridEntry>& entries) {
+  std::map<int64_t, std::vector<int64_t>> groups;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    groups[entries[i].position].push_back(static_cast<int64_t>(i));
+  }
+  return groups;
+}
+
+/// (source - own) x gradient of every layer.
+void estimate(const GridSite& site, const ActivationCache& source, const ActivationCache& own,
+              const std::map<std::string, at::Tensor>& gradients, Reading reading,
+              PatchGrid* grid) {
+  std::vector<at::Tensor> layers;
+  for (int64_t layer = 0;; ++layer) {
+    const std::string name = fmt::format("blocks.{}.{}", layer, site.hook);
+    if (gradients.count(name) == 0) break;
+    const at::Tensor& gradient = gradients.at(name);
+    at::Tensor change = source[name] - own[name].detach();
+    change = gradient.defined() ? change * gradient : at::zeros_like(change);
+    layers.push_back(site.is_pattern ? change.permute({1, 2, 3, 0})  // [H, query, key, B]
+                                     : change.sum(-1).movedim(0, -1));
+  }
+  grid->is_estimate = true;
+  grid->axes = site.is_pattern  ? std::vector<std::string>{"layer", "head", "query", "key"}
+               : site.has_heads ? std::vector<std::string>{"layer", "position", "head"}
+                                : std::vector<std::string>{"layer", "position"};
+  grid->readings[reading] = at::stack(layers);
+}
+
 /// Mean ranks of the values, ties sharing theirs.
 std::vector<double> ranks(const std::vector<double>& values) {
   std::vector<size_t> order(values.size());
@@ -109,28 +139,39 @@ PatchGrid patch_grid(const LanguageModel& lm, const PatchPairs& pairs, const Gri
   grid.axes = {"layer"};
   for (const auto& [axis, length] : axes) grid.axes.push_back(axis);
   runs.fill(&grid, options.readings);
-  std::map<Reading, std::vector<at::Tensor>> parts;
+  std::vector<int64_t> result = shape_of(axes, n_layers);
+  result.push_back(pairs.clean.tokens.size(0));
+  for (const Reading reading : options.readings) {
+    grid.readings[reading] = at::empty(result, grid.base[reading].options());
+  }
   Progress progress("patching " + options.kind, static_cast<uint64_t>(n_layers) * entries.size(),
                     "experiments");
   for (int64_t layer = 0; layer < n_layers; ++layer) {
     const at::Tensor source =
         patch_value(runs.source.cache()[name(layer)], options.value, options.resample);
-    runs.base.run(
-        layer, site.hook, static_cast<int64_t>(entries.size()),
-        [&](int64_t e, const at::Tensor& rows) {
-          const GridEntry& entry = entries[static_cast<size_t>(e)];
-          part_of(rows, site, entry).copy_(part_of(source, site, entry));
-        },
-        [&](int64_t, const at::Tensor& logits) {
-          for (const Reading reading : options.readings) {
-            parts[reading].push_back(read(reading, logits, runs.targets));
-          }
-          progress.advance(static_cast<uint64_t>(logits.size(0)));
-        });
+    for (const auto& [position, indices] : by_position(entries)) {
+      ChangedPoint point{layer, site.hook};
+      if (position >= 0) point.first = position, point.last = position + 1;
+      const at::Tensor rows_read = at::tensor(indices);
+      runs.base.run(
+          point, static_cast<int64_t>(indices.size()),
+          [&, &chosen = indices](int64_t e, const at::Tensor& rows) {
+            const GridEntry& entry = entries[static_cast<size_t>(chosen[static_cast<size_t>(e)])];
+            GridEntry within = entry;
+            if (entry.position >= 0) within.position = 0;
+            part_of(rows, site, within).copy_(part_of(source, site, entry));
+          },
+          [&](int64_t first, const at::Tensor& logits) {
+            const at::Tensor at = rows_read.slice(0, first, first + logits.size(0));
+            for (const Reading reading : options.readings) {
+              at::Tensor sheet = grid.readings[reading][layer];
+              sheet.view({-1, sheet.size(-1)})
+                  .index_copy_(0, at, read(reading, logits, runs.targets));
+            }
+            progress.advance(static_cast<uint64_t>(logits.size(0)));
+          });
+    }
   }
-  std::vector<int64_t> result = shape_of(axes, n_layers);
-  result.push_back(pairs.clean.tokens.size(0));
-  for (auto& [reading, list] : parts) grid.readings[reading] = at::cat(list).view(result);
   return grid;
 }
 
@@ -138,41 +179,31 @@ std::map<std::string, PatchGrid> attribution_grids(const LanguageModel& lm, cons
                                                    const std::vector<std::string>& kinds,
                                                    const GridOptions& options) {
   check(pairs);
-  std::vector<std::string> names;
-  for (const std::string& kind : kinds)
-    names.push_back("blocks.*." + grid_site(kind, lm.config()).hook);
-  const Runs runs(lm, pairs, names, options);
+  const bool is_denoise = options.direction == PatchDirection::kDenoise;
   RunOptions run;
   run.cache = CacheOptions{};
-  run.cache->names = names;
-  run.cache->gradients = true;
+  for (const std::string& kind : kinds) {
+    run.cache->names.push_back("blocks.*." + grid_site(kind, lm.config()).hook);
+  }
   run.logits = LogitsAt::kLast;
-  const RunResult own = lm.run(runs.base.batch(), run);
+  const RunResult source = lm.run(is_denoise ? pairs.clean : pairs.corrupt, run);
+  run.cache->gradients = true;
+  const RunResult own = lm.run(is_denoise ? pairs.corrupt : pairs.clean, run);
+  const at::Tensor goal = source.logits.select(1, 0), base = own.logits.select(1, 0);
+  ReadingTargets targets{pairs.answer, pairs.wrong, (is_denoise ? goal : base).detach(),
+                         options.vector};
   std::map<std::string, PatchGrid> grids;
   for (const Reading reading : options.readings) {
     require(reading != Reading::kRank, "attribution patching: a rank has no gradient");
-    const auto gradients =
-        own.cache.gradients(read(reading, own.logits.select(1, 0), runs.targets).sum());
+    const at::Tensor value = read(reading, base, targets);
+    const auto gradients = own.cache.gradients(value.sum());
     for (const std::string& kind : kinds) {
-      const GridSite site = grid_site(kind, lm.config());
-      std::vector<at::Tensor> layers;
-      for (int64_t layer = 0; layer < lm.config().n_layers; ++layer) {
-        const std::string name = fmt::format("blocks.{}.{}", layer, site.hook);
-        const at::Tensor& gradient = gradients.at(name);
-        at::Tensor change = runs.source.cache()[name] - runs.base.cache()[name];
-        change = gradient.defined() ? change * gradient : at::zeros_like(change);
-        layers.push_back(site.is_pattern ? change.permute({1, 2, 3, 0})  // [H, query, key, B]
-                                         : change.sum(-1).movedim(0, -1));
-      }
       PatchGrid& grid = grids[kind];
-      grid.is_estimate = true;
-      grid.axes = site.is_pattern  ? std::vector<std::string>{"layer", "head", "query", "key"}
-                  : site.has_heads ? std::vector<std::string>{"layer", "position", "head"}
-                                   : std::vector<std::string>{"layer", "position"};
-      grid.readings[reading] = at::stack(layers).detach();
+      grid.base[reading] = value.detach();
+      grid.goal[reading] = read(reading, goal, targets);
+      estimate(grid_site(kind, lm.config()), source.cache, own.cache, gradients, reading, &grid);
     }
   }
-  for (auto& [kind, grid] : grids) runs.fill(&grid, options.readings);
   return grids;
 }
 

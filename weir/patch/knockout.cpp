@@ -13,8 +13,9 @@
 namespace weir {
 namespace {
 
-/// One experiment a layer: `hook` at `site` of every layer of its window.
-at::Tensor windows(const Experiments& prompts, const std::string& site, int64_t width,
+/// One experiment a layer: `hook` at `site` of every layer of its window; `at_end`: it changes the
+/// last position only.
+at::Tensor windows(const Experiments& prompts, const std::string& site, int64_t width, bool at_end,
                    const HookFn& hook, const char* what) {
   require(width > 0, "{}: expected a window of at least one layer, got {}", what, width);
   const int64_t n_layers = prompts.lm().config().n_layers;
@@ -23,7 +24,7 @@ at::Tensor windows(const Experiments& prompts, const std::string& site, int64_t 
   for (int64_t layer = 0; layer < n_layers; ++layer) {
     const LayerWindow window = window_about(layer, width, n_layers);
     prompts.run_hooked(
-        window.first, 1,
+        window.first, at_end ? prompts.n_positions() - 1 : 0, 1,
         [&](int64_t, int64_t) {
           std::vector<NamedHook> hooks;
           for (int64_t l = window.first; l < window.last; ++l) {
@@ -54,7 +55,7 @@ at::Tensor attention_knockout(const Experiments& prompts, const at::Tensor& bloc
     changed.select(2, -1).masked_fill_(mask, -std::numeric_limits<double>::infinity());
     return changed;
   };
-  return windows(prompts, "attn.hook_attn_scores", width, hook, "attention knockout");
+  return windows(prompts, "attn.hook_attn_scores", width, true, hook, "attention knockout");
 }
 
 at::Tensor sublayer_knockout(const Experiments& prompts, const std::string& kind, bool at_end,
@@ -67,7 +68,7 @@ at::Tensor sublayer_knockout(const Experiments& prompts, const std::string& kind
     changed.select(1, -1).zero_();
     return changed;
   };
-  return windows(prompts, "hook_" + kind, width, hook, "sublayer knockout");
+  return windows(prompts, "hook_" + kind, width, at_end, hook, "sublayer knockout");
 }
 
 at::Tensor extraction(const LanguageModel& lm, const TokenBatch& prompts, const std::string& kind,

@@ -210,14 +210,13 @@ void read_heads(const Senders& senders, int64_t layer, const PathOptions& option
                 const at::Tensor& streams, Sheet* sheet) {
   const at::Tensor inputs =
       projected(senders.clean().lm(), layer, options.receiver, streams);  // [S, B, T', heads, K]
-  const int64_t n_heads = inputs.size(3);
+  const int64_t n_heads = inputs.size(3), n_positions = senders.clean().n_positions();
+  const ChangedPoint point{layer, site_of(options.receiver), n_positions - inputs.size(2)};
   senders.clean().run(
-      layer, site_of(options.receiver), streams.size(0) * n_heads,
+      point, streams.size(0) * n_heads,
       [&](int64_t e, const at::Tensor& rows) {
         const int64_t head = e % n_heads;
-        const at::Tensor input = inputs[e / n_heads].select(2, head);  // [B, T', K]
-        const at::Tensor own = rows.select(2, head);
-        own.slice(1, own.size(1) - input.size(1)).copy_(input);
+        rows.select(2, head).copy_(inputs[e / n_heads].select(2, head));  // [B, T', K]
       },
       [&](int64_t first, const at::Tensor& logits) {
         for (int64_t e = 0; e < logits.size(0); ++e) {
@@ -228,8 +227,8 @@ void read_heads(const Senders& senders, int64_t layer, const PathOptions& option
 
 void read_mlps(const Senders& senders, int64_t layer, const at::Tensor& inputs, Sheet* sheet) {
   senders.clean().run(
-      layer, "hook_mlp_in", inputs.size(0),
-      [&](int64_t e, const at::Tensor& rows) { rows.slice(1, rows.size(1) - 1).copy_(inputs[e]); },
+      {layer, "hook_mlp_in", senders.clean().n_positions() - 1}, inputs.size(0),
+      [&](int64_t e, const at::Tensor& rows) { rows.copy_(inputs[e]); },
       [&](int64_t first, const at::Tensor& logits) {
         for (int64_t e = 0; e < logits.size(0); ++e) sheet->set(first + e, {layer}, logits[e]);
       });
