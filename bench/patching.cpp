@@ -72,8 +72,10 @@ Result bench_patch_head_z(const Options&) {
   const PatchPairs pairs = random_pairs(8);
   GridOptions options;
   options.kind = "head_z";
-  Result result = patching_result("patch-head-z", "8 prompts x 16 tokens: z of every head, layer "
-                                  "and position, clean into corrupt", 12 * 12 * kPositions);
+  Result result = patching_result("patch-head-z",
+                                  "8 prompts x 16 tokens: z of every head, layer "
+                                  "and position, clean into corrupt",
+                                  12 * 12 * kPositions);
   PatchGrid grid;
   result.seconds = {seconds_of([&] { grid = patch_grid(lm, pairs, options); })};
   for (int64_t layer = 0; layer < 12; ++layer) {
@@ -86,8 +88,9 @@ Result bench_patch_head_z(const Options&) {
     }
   }
   result.peak_rss = peak_rss();
-  const double gap = std::max({grid_gap(lm, pairs, grid, 0, 3, 7), grid_gap(lm, pairs, grid, 6, 15, 2),
-                               grid_gap(lm, pairs, grid, 11, 15, 5)});
+  const double gap =
+      std::max({grid_gap(lm, pairs, grid, 0, 3, 7), grid_gap(lm, pairs, grid, 6, 15, 2),
+                grid_gap(lm, pairs, grid, 11, 15, 5)});
   result.check = checked("logit differences of three experiments and of whole runs", gap, 1e-3);
   return result;
 }
@@ -98,8 +101,10 @@ Result bench_path_patching(const Options& options) {
   const PatchPairs pairs = random_pairs(16);
   PathOptions path;
   path.readings = {Reading::kLogitDiff};
-  Result result = patching_result("path-patching", "16 prompts x 16 tokens: paths from every head "
-                                  "and MLP to the final stream", 12 * 13);
+  Result result = patching_result("path-patching",
+                                  "16 prompts x 16 tokens: paths from every head "
+                                  "and MLP to the final stream",
+                                  12 * 13);
   PathGrid grid;
   result.seconds = measure(options.runs, [&] { grid = path_grid(lm, pairs, path); });
   // Two forwards; every sender's END through the MLPs above it (and a head's own), and unembedded.
@@ -113,9 +118,9 @@ Result bench_path_patching(const Options& options) {
   path.value = SenderValue::kPerPrompt;
   const PathGrid unchanged = path_grid(lm, same, path);
   const at::Tensor& heads = unchanged.heads.at(Reading::kLogitDiff);
-  result.check = checked("logit differences after clean into clean and before",
-                         (heads - unchanged.clean.at(Reading::kLogitDiff)).abs().max().item<double>(),
-                         1e-3);
+  result.check =
+      checked("logit differences after clean into clean and before",
+              (heads - unchanged.clean.at(Reading::kLogitDiff)).abs().max().item<double>(), 1e-3);
   return result;
 }
 
@@ -123,7 +128,8 @@ Result bench_attribution_grids(const Options& options) {
   const LanguageModel lm = random_gpt2_small_lm();
   const PatchPairs pairs = random_pairs(8);
   const std::vector<std::string> kinds = patch_kinds(lm.config());
-  Result result = patching_result("attribution-grids", "8 prompts x 16 tokens: gradient estimates "
+  Result result = patching_result("attribution-grids",
+                                  "8 prompts x 16 tokens: gradient estimates "
                                   "of every kind of patch at once",
                                   static_cast<double>(kinds.size()));
   result.unit = "grids/s";
@@ -132,9 +138,12 @@ Result bench_attribution_grids(const Options& options) {
   // Two forwards and a backward for the activations alone.
   result.flops = 3 * 8 * (kPositions * 12 * kBlock + 2 * kWidth * kVocabulary);
   result.peak_rss = peak_rss();
-  const auto total = [&](const char* kind) { return grids.at(kind).readings.at(Reading::kLogitDiff); };
-  result.check = checked("estimates of attn_out and sums of its heads'",
-                         (total("head_z").sum(2) - total("attn_out")).abs().max().item<double>(), 1e-3);
+  const auto total = [&](const char* kind) {
+    return grids.at(kind).readings.at(Reading::kLogitDiff);
+  };
+  result.check =
+      checked("estimates of attn_out and sums of its heads'",
+              (total("head_z").sum(2) - total("attn_out")).abs().max().item<double>(), 1e-3);
   return result;
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -12,8 +13,10 @@
 #include "weir/base/error.h"
 #include "weir/base/progress.h"
 #include "weir/io/safetensors.h"
+#include "weir/lens/part_entropy.h"
 #include "weir/lens/policy_summary.h"
 #include "weir/lm/token_batch.h"
+#include "weir/report/layer_blocks.h"
 #include "weir/tensor/convert.h"
 
 namespace weir::cli {
@@ -28,6 +31,7 @@ struct PoliciesVerb {
   std::string data, norm = "none", save;
   TaskOptions task;
   int64_t batch = 8;
+  bool heads = false, neurons = false;
 };
 
 /// Rows to run together, and which of their tokens count.
@@ -105,37 +109,124 @@ ordered_json result_json(const std::vector<LayerCurve>& curves, const PolicySumm
   return result;
 }
 
-void save(const EntropyDynamics& dynamics, const std::string& norm, const std::string& file) {
+/// Batches [L, B, T, ...] as one; shorter rows stand at the end, NaN before them.
+at::Tensor joined(const std::vector<at::Tensor>& batches) {
+  int64_t longest = 0;
+  for (const at::Tensor& batch : batches) longest = std::max(longest, batch.size(2));
+  std::vector<at::Tensor> padded;
+  for (const at::Tensor& batch : batches) {
+    std::vector<int64_t> shape = batch.sizes().vec();
+    shape[2] = longest;
+    const at::Tensor rows = at::full(shape, std::numeric_limits<double>::quiet_NaN(),
+                                     batch.options().dtype(at::kFloat));
+    rows.slice(2, longest - batch.size(2)).copy_(batch);
+    padded.push_back(rows);
+  }
+  return at::cat(padded, 1);
+}
+
+/// What is kept of the batches beside the means.
+struct Kept {
+  std::vector<std::pair<std::string, std::vector<at::Tensor>>> tensors;  ///< To be saved
+  std::vector<at::Tensor> heads;    ///< [L, N, H], mean over the tokens of N texts
+  std::vector<at::Tensor> neurons;  ///< [L, N, F]
+
+  void add(const std::string& name, const at::Tensor& tensor) {
+    for (auto& [known, list] : tensors) {
+      if (known == name) return list.push_back(tensor);
+    }
+    tensors.push_back({name, {tensor}});
+  }
+};
+
+void save(const Kept& kept, const std::string& norm, const std::string& file) {
   std::vector<io::TensorView> views;
-  for (const auto& [name, tensor] : named(dynamics)) views.push_back(to_view(name, tensor));
+  std::vector<at::Tensor> whole;
+  for (const auto& [name, batches] : kept.tensors) whole.push_back(joined(batches));
+  for (size_t i = 0; i < whole.size(); ++i) {
+    views.push_back(to_view(kept.tensors[i].first, whole[i]));
+  }
   io::write_safetensors(file, views,
-                        {{"axes", "layer, row, position"}, {"norm", norm}, {"unit", "nats"}});
+                        {{"axes", "layer, row, position (counted to the end), head"},
+                         {"norm", norm},
+                         {"unit", "nats"}});
+}
+
+void read_dynamics(const PoliciesVerb& verb, const LanguageModel& lm, const Part& part,
+                   PolicySummary* raw, PolicySummary* controlled, Kept* kept) {
+  const PolicyNorm norm = policy_norm_of(verb.norm);
+  const EntropyDynamics dynamics = entropy_dynamics(lm, part.batch, norm);
+  raw->add(dynamics, part.counted);
+  const bool is_controlled = norm == PolicyNorm::kControlled;
+  controlled->add(
+      is_controlled ? dynamics : entropy_dynamics(lm, part.batch, PolicyNorm::kControlled),
+      part.counted);
+  if (verb.save.empty()) return;
+  for (const auto& [name, tensor] : named(dynamics)) kept->add(name, tensor);
+  kept->add("counted", part.counted.unsqueeze(0).to(at::kFloat));
+}
+
+void read_parts_of_modules(const PoliciesVerb& verb, const LanguageModel& lm, const Part& part,
+                           Kept* kept) {
+  const PartEntropies found =
+      part_entropies(lm, part.batch, policy_norm_of(verb.norm), verb.neurons);
+  const at::Tensor counted = part.counted.to(at::kFloat).unsqueeze(0).unsqueeze(3);
+  const at::Tensor n = counted.sum(2).clamp_min(1);
+  kept->heads.push_back((found.head * counted).sum(2) / n);
+  if (verb.neurons) kept->neurons.push_back(found.neuron);
+  if (!verb.save.empty() && verb.heads) kept->add("entropy.head", found.head);
+}
+
+/// Neurons whose writes are the narrowest policies.
+TableBlock neuron_table(const at::Tensor& entropy) {  // [L, F]
+  TableBlock table{"Neurons that write the narrowest policies (last position)",
+                   {"neuron", "entropy (nats)"},
+                   {},
+                   ""};
+  const auto [least, index] =
+      entropy.flatten().topk(std::min<int64_t>(20, entropy.numel()), 0, /*largest=*/false);
+  for (int64_t i = 0; i < least.numel(); ++i) {
+    const auto flat = index[i].item<int64_t>();
+    table.rows.push_back({fmt::format("{}.n{}", flat / entropy.size(1), flat % entropy.size(1)),
+                          least[i].item<double>()});
+  }
+  return table;
+}
+
+void show_modules_parts(const PoliciesVerb& verb, const Kept& kept, Report* report,
+                        ordered_json* result) {
+  if (verb.heads) {
+    const at::Tensor heads = at::cat(kept.heads, 1).mean(1);  // [L, H]
+    report->blocks.push_back(head_map("Entropy of each head's write", "nats", to_rows(heads)));
+    (*result)["entropy.head"] = to_json(heads);
+  }
+  if (verb.neurons) {
+    const at::Tensor neurons = at::cat(kept.neurons, 1).mean(1);  // [L, F]
+    report->blocks.push_back(neuron_table(neurons));
+    (*result)["entropy.neuron"] = to_json(neurons);
+  }
 }
 
 void policies(const PoliciesVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
   const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
   const std::vector<Part> parts = read_parts(verb, lm);
-  require_usage(verb.save.empty() || parts.size() == 1,
-                "--save: expected rows that run together (PROMPT or --tokens), found a data set");
   PolicySummary raw, controlled;
-  const PolicyNorm norm = policy_norm_of(verb.norm);
+  Kept kept;
   Progress progress("policies", parts.size(), "batches");
   for (const Part& part : parts) {
-    const EntropyDynamics dynamics = entropy_dynamics(lm, part.batch, norm);
-    if (!verb.save.empty()) save(dynamics, verb.norm, verb.save);
-    raw.add(dynamics, part.counted);
-    controlled.add(norm == PolicyNorm::kControlled
-                       ? dynamics
-                       : entropy_dynamics(lm, part.batch, PolicyNorm::kControlled),
-                   part.counted);
+    read_dynamics(verb, lm, part, &raw, &controlled, &kept);
+    if (verb.heads || verb.neurons) read_parts_of_modules(verb, lm, part, &kept);
     progress.advance(1);
   }
+  if (!verb.save.empty()) save(kept, verb.norm, verb.save);
   const auto curves = raw.curves();
   Report report = policy_report(curves, controlled.curves(), raw.n_sequences(), raw.n_tokens());
   report.provenance = provenance(lm, verb.model, seconds_since(start));
   report.provenance.extra.emplace_back("norm", verb.norm);
-  show(std::move(report), verb.output, result_json(curves, raw));
+  ordered_json result = result_json(curves, raw);
+  show_modules_parts(verb, kept, &report, &result);
+  show(std::move(report), verb.output, result);
 }
 
 }  // namespace
@@ -156,10 +247,13 @@ void add_policies(Verb& weir) {
   verb.option("--data", &options->data, "F.jsonl", "Prompts: a file or a task (weir tasks list)")
       .choice("--norm", &options->norm, {"none", "own", "frozen", "controlled"},
               "What happens to a vector before it is unembedded")
-      .option("--batch", &options->batch, "B", "Prompts of one forward", {1});
+      .option("--batch", &options->batch, "B", "Prompts of one forward", {1})
+      .flag("--heads", &options->heads, "Also what each head writes")
+      .flag("--neurons", &options->neurons, "Also what each neuron writes at the last position");
   add_task_options(verb, options->task);
-  add_output_file(verb, "--save", &options->save, "OUT.safetensors",
-                  "Entropies, changes and cosines [layer, row, position]");
+  add_output_file(
+      verb, "--save", &options->save, "OUT.safetensors",
+      "Entropies, changes and cosines [layer, row, position]; with --heads by head too");
   add_output_options(verb, options->output);
   verb.run([options] { policies(*options); });
 }

@@ -1,7 +1,8 @@
 // Internal policies, entropy dynamics and direct logit attribution against TransformerLens 3.9,
 // tuned-lens 0.2 and transcriptions of the papers' formulas (the golden topic `lens`), in float64:
-// 1e-9 says its README, 2e-6 where rotary tables or RMSNorm stay in float32 in the reference.
-// Entropies of heads and dynamics go through float32 statistics here: 1e-4.
+// 1e-9 says its README, 2e-6 where rotary tables or RMSNorm stay in float32 in the reference; the
+// largest seen is 2.3e-6, a KL between neighbours, so twice that here. Entropies of parts and
+// dynamics go through float32 statistics: 1e-4, as the README gives for float32.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -10,11 +11,14 @@
 #include "weir/io/json.h"
 #include "weir/lens/attribution.h"
 #include "weir/lens/entropy_dynamics.h"
+#include "weir/lens/part_entropy.h"
+#include "weir/lens/policy_summary.h"
 
 namespace weir {
 namespace {
 
 constexpr double kFloat32 = 1e-4;
+constexpr double kStoredInFloat32 = 1e-5;
 
 std::vector<std::string> cases(const std::string& prefix) {
   std::vector<std::string> models;
@@ -34,7 +38,7 @@ struct Golden {
   }
   double tolerance() const {
     return lm.config().position == PositionKind::kRotary || lm.config().norm == NormKind::kRmsNorm
-               ? 2e-6
+               ? 4e-6
                : 1e-9;
   }
   void expect_near(const at::Tensor& found, const std::string& key, double within) const {
@@ -62,13 +66,13 @@ TEST_P(GoldenLens, VectorsAsPoliciesAreTheReferences) {
   const Golden golden("lens_", GetParam());
   const ReadVectors vectors = read_vectors(golden.lm, golden.batch, policy_points(golden.lm));
   EXPECT_EQ(vectors.points, golden.notes["points"].get<std::vector<std::string>>());
-  golden.expect_near(vectors.values, "vectors", golden.tolerance() * 10);
-  golden.expect_near(vectors.final_scale, "final_scale", golden.tolerance() * 10);
+  golden.expect_near(vectors.values, "vectors", golden.tolerance());
+  golden.expect_near(vectors.final_scale, "final_scale", golden.tolerance());
   for (const char* norm : {"none", "own", "frozen", "controlled"}) {
     const PolicyReadings found =
         read_policies(golden.lm, vectors, policy_norm_of(norm), golden.tensors.at("targets"));
     const auto near = [&](const at::Tensor& value, const std::string& key) {
-      golden.expect_near(value, std::string(norm) + "." + key, 20 * golden.tolerance());
+      golden.expect_near(value, std::string(norm) + "." + key, golden.tolerance());
     };
     near(found.entropy, "entropy");
     near(found.max_prob, "max_prob");
@@ -79,6 +83,11 @@ TEST_P(GoldenLens, VectorsAsPoliciesAreTheReferences) {
     near(found.tv_final, "tv_final");
     EXPECT_TRUE(found.top1.equal(golden.tensors.at(std::string(norm) + ".top1"))) << norm;
     EXPECT_TRUE(found.rank.equal(golden.tensors.at(std::string(norm) + ".rank"))) << norm;
+    if (golden.tensors.count(std::string(norm) + ".logits") > 0) {
+      const at::Tensor read = policy_vector(golden.lm, vectors.values, policy_norm_of(norm));
+      golden.expect_near(golden.lm.transformer().unembed(read, false),
+                         std::string(norm) + ".logits", kStoredInFloat32);
+    }
     if (golden.tensors.count(std::string(norm) + ".kl_neighbour") == 0) continue;
     EXPECT_EQ(found.neighbours, golden.notes["neighbour_points"].get<std::vector<std::string>>());
     near(found.kl_neighbour, "kl_neighbour");
@@ -98,8 +107,8 @@ TEST_P(GoldenLens, EntropyDynamicsAreTheReferences) {
     if (norm != PolicyNorm::kNone) continue;
     golden.expect_near(found.normed_in_attn, "normed_in_entropy.attn", kFloat32);
     golden.expect_near(found.normed_in_mlp, "normed_in_entropy.mlp", kFloat32);
-    golden.expect_near(found.cosine_attn, "cosine.attn", golden.tolerance() * 10);
-    golden.expect_near(found.cosine_mlp, "cosine.mlp", golden.tolerance() * 10);
+    golden.expect_near(found.cosine_attn, "cosine.attn", golden.tolerance());
+    golden.expect_near(found.cosine_mlp, "cosine.mlp", golden.tolerance());
     // Telescoping: the changes of all layers are the last entropy minus the first.
     const ReadVectors first = read_vectors(golden.lm, golden.batch, {"blocks.0.hook_resid_pre"});
     const at::Tensor begin =
@@ -107,6 +116,45 @@ TEST_P(GoldenLens, EntropyDynamicsAreTheReferences) {
     EXPECT_LT((found.delta_layer.sum(0) - (found.layer[-1] - begin)).abs().max().item<double>(),
               kFloat32);
   }
+}
+
+TEST_P(GoldenLens, HeadsAndNeuronsAsPoliciesAreTheReferences) {
+  const Golden golden("lens_", GetParam());
+  for (const std::string norm : {"none", "own", "frozen", "controlled"}) {
+    const PartEntropies found =
+        part_entropies(golden.lm, golden.batch, policy_norm_of(norm), /*neurons=*/true);
+    golden.expect_near(found.head, norm + ".entropy_head", kFloat32);
+    golden.expect_near(found.neuron, norm + ".entropy_neuron", kFloat32);
+  }
+}
+
+// Means over the tokens that count, all together and text by text, in one batch and in two.
+TEST_P(GoldenLens, MeansOverADataSetAreTheReferences) {
+  const Golden golden("lens_", GetParam());
+  const at::Tensor mask = golden.tensors.at("mask").to(at::kBool);
+  const int64_t n = mask.size(0);
+  PolicySummary whole, pieces;
+  whole.add(entropy_dynamics(golden.lm, golden.batch, PolicyNorm::kNone), mask);
+  for (int64_t b = 0; b < n; ++b) {
+    TokenBatch one;
+    one.tokens = golden.batch.tokens.slice(0, b, b + 1);
+    pieces.add(entropy_dynamics(golden.lm, one, PolicyNorm::kNone), mask.slice(0, b, b + 1));
+  }
+  size_t n_compared = 0;
+  for (const PolicySummary* summary : {&whole, &pieces}) {
+    EXPECT_EQ(summary->n_tokens(), mask.sum().item<int64_t>());
+    for (const LayerCurve& curve : summary->curves()) {
+      if (!golden.notes["aggregate"].contains(curve.name)) continue;
+      const auto& expected = golden.notes["aggregate"][curve.name];
+      for (size_t l = 0; l < curve.tokens.size(); ++l) {
+        EXPECT_NEAR(curve.tokens[l], expected["tokens"][l].get<double>(), kFloat32) << curve.name;
+        EXPECT_NEAR(curve.sequences[l].mean, expected["sequences"][l].get<double>(), kFloat32)
+            << curve.name;
+      }
+      ++n_compared;
+    }
+  }
+  EXPECT_GE(n_compared, 10U);
 }
 
 TEST_P(GoldenLens, PadsOnTheLeftChangeNothing) {
@@ -137,7 +185,7 @@ TEST_P(GoldenLensAttribution, PartsAreTheReferencesAndSumToTheLogit) {
     if (of == "difference") target.wrong = golden.tensors.at("wrong");
     const Attribution found = attribute(golden.lm, golden.batch, target, options);
     const auto near = [&](const at::Tensor& value, const std::string& key) {
-      golden.expect_near(value, of + "." + key, 20 * golden.tolerance());
+      golden.expect_near(value, of + "." + key, golden.tolerance());
     };
     near(found.embed, "embed");
     if (golden.tensors.count(of + ".pos_embed") > 0) near(found.pos_embed, "pos_embed");
@@ -152,7 +200,7 @@ TEST_P(GoldenLensAttribution, PartsAreTheReferencesAndSumToTheLogit) {
     near(found.source, "source");
     near(found.accumulated, "accumulated");
     const auto zero = [&](const at::Tensor& difference, const char* what) {
-      EXPECT_LT(difference.abs().max().item<double>(), 1e-9 + 20 * golden.tolerance())
+      EXPECT_LT(difference.abs().max().item<double>(), 1e-9 + golden.tolerance())
           << of << " " << what;
     };
     zero(found.embed + found.pos_embed + found.constant + found.attn.sum(0) + found.mlp.sum(0) -

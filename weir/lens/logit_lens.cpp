@@ -7,6 +7,7 @@
 
 #include "weir/base/error.h"
 #include "weir/base/memory.h"
+#include "weir/lens/policies.h"
 #include "weir/lm/unembedding.h"
 
 namespace weir {
@@ -37,24 +38,6 @@ std::vector<std::string> lens_points(const LanguageModel& lm, const LensOptions&
   }
   require(!globs.empty(), "lens: expected at least one site to read, got none");
   return lm.make_hooks().match(globs);
-}
-
-struct Streams {
-  at::Tensor reads;   // [N, T, D] of the lens points
-  at::Tensor output;  // [T, D] leaving the last block
-};
-
-Streams collect(const LanguageModel& lm, const std::vector<int64_t>& tokens,
-                const std::vector<std::string>& points, const LensOptions& options) {
-  RunOptions run;
-  run.interventions = options.interventions;
-  run.cache = CacheOptions{};
-  run.cache->names = points;
-  run.logits = LogitsAt::kNone;
-  const RunResult result = lm.run(left_pad({tokens}), run);
-  std::vector<at::Tensor> reads;
-  for (const std::string& point : points) reads.push_back(result.cache[point][0]);
-  return {at::stack(reads), result.residual[0]};
 }
 
 // The block that the stream of a point enters.
@@ -91,14 +74,14 @@ void check_tuned(const LanguageModel& lm, const LensOptions& options) {
 
 // Rows [N T (+ T), D] for W_U: reads normed or not, then, when no row of them is the model's own
 // output already, the output.
-at::Tensor unembedding_rows(const LanguageModel& lm, const Streams& streams, bool final_norm,
-                            bool append_output) {
+at::Tensor unembedding_rows(const LanguageModel& lm, const at::Tensor& reads,
+                            const at::Tensor& output, bool final_norm, bool append_output) {
   const ModelConfig& config = lm.config();
   const Weights& weights = lm.transformer().weights();
-  const at::Tensor read = final_norm ? final_normed(config, weights, streams.reads) : streams.reads;
+  const at::Tensor read = final_norm ? final_normed(config, weights, reads) : reads;
   const at::Tensor rows = read.flatten(0, 1);
   if (!append_output) return rows;
-  return at::cat({rows, final_normed(config, weights, streams.output)});
+  return at::cat({rows, final_normed(config, weights, output)});
 }
 
 // The token that follows each position; the last has none and gets token 0, which is cut off later.
@@ -137,9 +120,11 @@ LensResult logit_lens(const LanguageModel& lm, const std::vector<int64_t>& token
   result.final_norm = options.final_norm;
   for (const int64_t token : tokens) result.token_text.push_back(lm.token_text(token));
 
-  Streams streams = collect(lm, tokens, result.points, options);
-  if (result.tuned) streams.reads = translated(streams.reads, result.points, *options.tuned);
-  const int64_t n = streams.reads.size(0), t = streams.reads.size(1);
+  const ReadVectors vectors =
+      read_vectors(lm, left_pad({tokens}), result.points, options.interventions);
+  at::Tensor reads = vectors.values.select(1, 0);  // [N, T, D]
+  if (result.tuned) reads = translated(reads, result.points, *options.tuned);
+  const int64_t n = reads.size(0), t = reads.size(1);
   const std::string last_post =
       "blocks." + std::to_string(lm.config().n_layers - 1) + ".hook_resid_post";
   const bool has_output = options.final_norm && result.points.back() == last_post;
@@ -151,7 +136,8 @@ LensResult logit_lens(const LanguageModel& lm, const std::vector<int64_t>& token
       at::arange((n_groups - 1) * t, n_groups * t).repeat({n_groups}).to(lm.device());
   const VocabStats stats = unembedding_stats(
       lm.config(), lm.transformer().weights(),
-      unembedding_rows(lm, streams, options.final_norm, !has_output), stats_options);
+      unembedding_rows(lm, reads, vectors.output[0], options.final_norm, !has_output),
+      stats_options);
 
   const auto by_point = [&](const at::Tensor& x) {  // [N, T, ...]
     return x.slice(0, 0, n * t).unflatten(0, {n, t}).to(at::kCPU);
