@@ -6,10 +6,10 @@
 
 #include "apps/cli/command.h"
 #include "apps/cli/verbs.h"
+#include "weir/base/draw.h"
 #include "weir/lm/token_batch.h"
 #include "weir/patch/head_scores.h"
 #include "weir/report/layer_blocks.h"
-#include "weir/tasks/draw.h"
 #include "weir/tensor/convert.h"
 
 namespace weir::cli {

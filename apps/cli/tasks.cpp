@@ -8,6 +8,7 @@
 #include "apps/cli/command.h"
 #include "apps/cli/prompt_source.h"
 #include "apps/cli/verbs.h"
+#include "weir/base/bootstrap.h"
 #include "weir/lens/score_prompts.h"
 #include "weir/store/model_store.h"
 #include "weir/tasks/prompt_files.h"

@@ -60,6 +60,21 @@ TEST_F(Cli, PatchFollowsPaths) {
   EXPECT_LT(largest_difference(tensor(path("p.safetensors"), "patched"), expected),
             kWithin * std::max(1.0, expected.abs().max().item<double>()));
   EXPECT_NE(file_text(path("p.html")).find("path_final"), std::string::npos);
+  const std::vector<std::pair<std::string, std::string>> receivers = {{"path_q", "end"},
+                                                                      {"path_q", "all"},
+                                                                      {"path_k", "all"},
+                                                                      {"path_v", "all"},
+                                                                      {"path_mlp", "end"}};
+  for (const auto& [kind, scope] : receivers) {
+    const auto received = run_weir("patch " + kModel + kPairs + " --kind " + kind + " --scope " +
+                                   scope + " --save " + path("r.safetensors") + " --dtype float64");
+    ASSERT_EQ(received.status, 0) << received.error;
+    const at::Tensor heads =
+        tensor(golden, kind + ".per_prompt." + scope + ".mlps_react.logit_diff.heads");
+    EXPECT_LT(largest_difference(tensor(path("r.safetensors"), "patched"), heads),
+              kWithin * std::max(1.0, heads.abs().max().item<double>()))
+        << kind << " " << scope;
+  }
   const auto to_heads =
       run_weir("patch " + kModel + kPairs + " --kind path_v --scope end --freeze-mlps --json");
   ASSERT_EQ(to_heads.status, 0) << to_heads.error;

@@ -44,6 +44,27 @@ TEST_F(Cli, PoliciesCountTheResponseOfATextAlone) {
   EXPECT_EQ(tokens_of(part), 2);
 }
 
+// Rows of several batches stand at the end of one rectangle, NaN before them.
+TEST_F(Cli, PoliciesSaveHeadsAndSeveralBatches) {
+  const std::string file =
+      write("two.jsonl", "{\"tokens\": [1, 2, 3, 4, 5]}\n{\"tokens\": [6, 7, 8]}\n");
+  const std::string verb = "policies " + kStories + " --heads --neurons --json --data " + file;
+  const auto apart = run_weir(verb + " --batch 1 --save " + path("apart.safetensors"));
+  const auto together = run_weir(verb + " --batch 2 --save " + path("together.safetensors"));
+  ASSERT_EQ(apart.status, 0) << apart.error;
+  ASSERT_EQ(together.status, 0) << together.error;
+  for (const char* name : {"entropy.layer", "entropy.head", "delta_entropy.mlp"}) {
+    const at::Tensor one = tensor(path("apart.safetensors"), name);
+    const at::Tensor both = tensor(path("together.safetensors"), name);
+    ASSERT_EQ(one.sizes(), both.sizes());
+    EXPECT_TRUE(one.select(1, 1).slice(1, 0, 2).isnan().all().item<bool>()) << name;
+    EXPECT_LT(largest_difference(one.slice(2, 2), both.slice(2, 2)), 1e-4) << name;
+  }
+  const json a = json::parse(apart.out)["result"], b = json::parse(together.out)["result"];
+  EXPECT_EQ(a["entropy.neuron"].size(), b["entropy.neuron"].size());
+  EXPECT_NEAR(a["entropy.head"][0][0].get<double>(), b["entropy.head"][0][0].get<double>(), 1e-4);
+}
+
 TEST_F(Cli, AttributedPartsSumToTheLogit) {
   for (const char* by : {"layer", "head", "neuron", "source"}) {
     const auto run =

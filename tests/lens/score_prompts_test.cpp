@@ -11,21 +11,6 @@
 namespace weir {
 namespace {
 
-TEST(Bootstrap, IntervalsCoverTheMeanAndWidenWithClusters) {
-  std::vector<double> values;
-  std::vector<int64_t> cluster;
-  for (int i = 0; i < 100; ++i) {
-    values.push_back(i % 10);
-    cluster.push_back(i % 10);  // Ten prompts with the same value in each cluster.
-  }
-  const MeanInterval each = bootstrap_mean(values), together = bootstrap_mean(values, cluster);
-  EXPECT_DOUBLE_EQ(each.mean, 4.5);
-  // Standard error 2.87 / sqrt(100), and 2.87 / sqrt(10) for ten clusters; 1.96 of them each way.
-  EXPECT_NEAR(each.high - each.low, 2 * 1.96 * 0.287, 0.1);
-  EXPECT_NEAR(together.high - together.low, 2 * 1.96 * 0.908, 0.4);
-  EXPECT_TRUE(std::isnan(bootstrap_mean({}).mean));
-}
-
 /// Numbers found independently with PyTorch and transformers on the same GGUF.
 class RealModelScores : public ::testing::TestWithParam<std::string> {};
 

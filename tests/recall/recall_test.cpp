@@ -6,6 +6,7 @@
 #include "tests/support/real_models.h"
 #include "tests/support/refusal.h"
 #include "weir/base/error.h"
+#include "weir/patch/readings.h"
 #include "weir/recall/answer_experiments.h"
 #include "weir/tasks/relation.h"
 
@@ -111,6 +112,7 @@ TEST(AnswerExperiments, NothingChangedChangesNothing) {
   const at::Tensor vectors = at::zeros({lm.config().n_layers, lm.config().d_model}, at::kDouble);
   EXPECT_TRUE(is_zero(experiments.ablate_heads({{}, {}})));
   EXPECT_TRUE(is_zero(experiments.ablate_mlps({{}})));
+  EXPECT_TRUE(is_zero(experiments.hide_from_mlps({{}, {{1, 0}}}, {0})));  // Layer 1 is too late.
   EXPECT_TRUE(is_zero(experiments.skip_blocks({{}})));
   EXPECT_TRUE(is_zero(experiments.add_to_mlps({{0, 1}}, vectors, 1)));
   EXPECT_TRUE(is_zero(
@@ -118,8 +120,36 @@ TEST(AnswerExperiments, NothingChangedChangesNothing) {
   // The mean over one prompt alone is its own output.
   const AnswerExperiments alone(last, set.answers(), one, one);
   EXPECT_TRUE(is_zero(alone.ablate_heads({{{0, 1}, {1, 2}}})));
+  EXPECT_TRUE(is_zero(alone.hide_from_mlps({{{0, 1}, {1, 2}}}, {0, 1})));
   EXPECT_TRUE(is_zero(alone.ablate_mlps({{0, 1}})));
   EXPECT_FALSE(is_zero(experiments.ablate_heads({{{0, 1}, {1, 2}}})));
+}
+
+// When an MLP hears of a head and nothing else does: the path of path patching into that MLP.
+TEST(AnswerExperiments, HeadsHiddenFromAnMlpAreThePathIntoIt) {
+  LoadOptions load;
+  load.dtype = at::kDouble;
+  for (const char* model : {"gpt2", "gemma2"}) {
+    const LanguageModel lm = golden_model(model, load);
+    const PromptSet set = made_up_set(lm.config().d_vocab);
+    const TokenBatch batch = left_pad(set.clean_rows());
+    const LastPosition last(lm, batch);
+    const at::Tensor rows = at::arange(12, at::kLong), one = at::tensor({3}, at::kLong);
+    const AnswerExperiments experiments(last, set.answers(), rows, one);
+    const AnswerChange change = experiments.hide_from_mlps({{{0, 1}}, {{1, 2}}}, {1});
+    for (const int64_t s : {0, 1}) {
+      const at::Tensor writes = last.clean().head_out[s].select(1, s + 1);  // [N, D]
+      RunOptions options;
+      options.hooks.emplace_back("blocks.1.hook_mlp_in", [&](const at::Tensor& x, const auto&) {
+        const at::Tensor changed = x.clone();
+        changed.select(1, -1).add_(writes[3] - writes);
+        return changed;
+      });
+      const at::Tensor logits = lm.run(batch, options).logits.select(1, -1);
+      const at::Tensor expected = centred_logit(logits, set.answers()) - experiments.clean_pi();
+      EXPECT_LT((change.pi[s] - expected).abs().max().item<double>(), 1e-10) << model;
+    }
+  }
 }
 
 TEST(AnswerExperiments, BlockedAttentionIsTheInterventionOnScores) {
@@ -145,16 +175,6 @@ TEST(AnswerExperiments, BlockedAttentionIsTheInterventionOnScores) {
       lm.run({batch.tokens, batch.attention_mask}, options).logits[2][-1].softmax(-1);
   EXPECT_NEAR(change.prob[0][0].item<double>(),
               expected[set.answers()[2].item<int64_t>()].item<double>(), 1e-10);
-}
-
-TEST(Interval, HoldsTheMeanAndCountsSubjectsNotPrompts) {
-  const at::Tensor values = at::tensor({1.0, 1.0, 1.0, 3.0, 3.0, 3.0});
-  const Interval of_subjects = bootstrap_by_subject(values, {0, 0, 0, 1, 1, 1});
-  EXPECT_DOUBLE_EQ(of_subjects.mean, 2);
-  EXPECT_DOUBLE_EQ(of_subjects.low, 1);  // both draws may be of one subject
-  EXPECT_DOUBLE_EQ(of_subjects.high, 3);
-  const Interval of_prompts = bootstrap_by_subject(values, {0, 1, 2, 3, 4, 5});
-  EXPECT_LT(of_prompts.high - of_prompts.low, 2);
 }
 
 // What an independent look with PyTorch found on this model (24 prompts, "The capital city of X

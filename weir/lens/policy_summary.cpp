@@ -4,8 +4,8 @@
 
 #include <ATen/ATen.h>
 
+#include "weir/base/draw.h"
 #include "weir/base/error.h"
-#include "weir/tasks/draw.h"
 #include "weir/tensor/convert.h"
 
 namespace weir {

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "weir/base/bootstrap.h"
 #include "weir/lens/entropy_dynamics.h"
-#include "weir/lens/score_prompts.h"
 #include "weir/report/report.h"
 
 /// Entropy dynamics over a data set: means over the tokens that count, with intervals over texts.

@@ -27,15 +27,4 @@ struct PromptScores {
 PromptScores score_prompts(const LanguageModel& lm, const PromptSet& set,
                            const ScoreOptions& options = {});
 
-/// A mean with its bootstrap interval: percentiles 2.5 and 97.5 of the means of 2,000 resamples of
-/// the values, drawn with a fixed seed. NaN for no values.
-struct MeanInterval {
-  double mean = 0, low = 0, high = 0;
-  int64_t n = 0;
-};
-MeanInterval bootstrap_mean(const std::vector<double>& values);
-/// Whole clusters (the prompts of a subject) are drawn together: prompts that share a subject are
-/// not independent.
-MeanInterval bootstrap_mean(const std::vector<double>& values, const std::vector<int64_t>& cluster);
-
 }  // namespace weir

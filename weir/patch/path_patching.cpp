@@ -9,130 +9,13 @@
 #include "weir/base/error.h"
 #include "weir/base/interrupt.h"
 #include "weir/base/progress.h"
-#include "weir/model/heads.h"
 #include "weir/nn/norm.h"
-#include "weir/patch/experiments.h"
-#include "weir/patch/frozen_stream.h"
+#include "weir/patch/path_senders.h"
 
 namespace weir {
 namespace {
 
 constexpr int64_t kLogitsAtOnce = int64_t{1} << 24;  // Of a block of final rows: 64 MB in float32.
-
-std::string at_layer(int64_t layer, const char* site) {
-  return fmt::format("blocks.{}.{}", layer, site);
-}
-
-/// One row [B, 1, ...] of an activation [B, T, ...] for each prompt.
-at::Tensor rows_at(const at::Tensor& activation, const at::Tensor& positions) {
-  const at::Tensor rows = at::arange(activation.size(0), at::kLong);
-  return activation.index({rows, positions}).unsqueeze(1);
-}
-
-/// Where a receiver's input is changed; "" for the last stream.
-std::string site_of(PathReceiver receiver) {
-  switch (receiver) {
-    case PathReceiver::kFinal:
-      return "";
-    case PathReceiver::kQuery:
-      return "attn.hook_q";
-    case PathReceiver::kKey:
-      return "attn.hook_k";
-    case PathReceiver::kValue:
-      return "attn.hook_v";
-    case PathReceiver::kMlp:
-      return "hook_mlp_in";
-  }
-  fail(ErrorCode::kInternal, "path patching: unknown receiver");
-}
-
-std::vector<std::string> names(PathReceiver receiver) {
-  std::vector<std::string> globs = {"*hook_attn_out", "*hook_mlp_out", "*attn.hook_z"};
-  if (receiver != PathReceiver::kFinal) globs.push_back("blocks.*." + site_of(receiver));
-  return globs;
-}
-
-/// The clean and the corrupt run, and what each sender writes.
-class Senders {
- public:
-  Senders(const LanguageModel& lm, const PatchPairs& pairs, const PathOptions& options)
-      : lm_(lm),
-        options_(options),
-        clean_(lm, pairs.clean, names(options.receiver)),
-        corrupt_(lm, pairs.corrupt, names(PathReceiver::kFinal)),
-        end_(options.end.defined() ? options.end
-                                   : at::full({pairs.clean.tokens.size(0)},
-                                              pairs.clean.tokens.size(1) - 1, at::kLong)) {
-    for (int64_t layer = 0; layer < lm.config().n_layers; ++layer) {
-      run_.resid_pre.push_back(kept(at_layer(layer, "hook_resid_pre")));
-      run_.attn_out.push_back(kept(at_layer(layer, "hook_attn_out")));
-      run_.mlp_out.push_back(kept(at_layer(layer, "hook_mlp_out")));
-      run_.z.push_back(kept(at_layer(layer, "attn.hook_z")));
-      run_.raw_attn.push_back(written(layer, run_.z.back()));
-    }
-    run_.resid_post = run_.resid_pre.back() + run_.attn_out.back() + run_.mlp_out.back();
-  }
-
-  const CleanRun& run() const { return run_; }
-  const Experiments& clean() const { return clean_; }
-
-  /// [H, B, T', D]: attention's output when one head writes its other value.
-  at::Tensor head_writes(int64_t layer) const {
-    const ModelConfig& config = lm_.config();
-    const at::Tensor W_O = lm_.transformer()
-                               .weights()
-                               .blocks[layer]
-                               .attn.W_O.dense(lm_.transformer().dtype())
-                               .view({config.n_heads, config.d_head, config.d_model});
-    const at::Tensor other = value(at_layer(layer, "attn.hook_z"));
-    // [B, T', H, K] x [H, K, D] -> [H, B, T', D]: what each head's write changes by.
-    const at::Tensor change = at::einsum("bthk,hkd->hbtd", {other - run_.z[layer], W_O});
-    const NormWeights& post = lm_.transformer().weights().blocks[layer].ln1_post;
-    if (!post.present) return run_.attn_out[layer].unsqueeze(0) + change;
-    return norm(run_.raw_attn[layer].unsqueeze(0) + change, config.norm, config.norm_eps, post.w,
-                post.b, config.norm_offset);
-  }
-  at::Tensor mlp_write(int64_t layer) const { return value(at_layer(layer, "hook_mlp_out")); }
-
- private:
-  /// The clean activation where experiments look: at END, or everywhere.
-  at::Tensor kept(const std::string& name) const {
-    const at::Tensor& all = clean_.cache()[name];
-    return options_.everywhere ? all : rows_at(all, end_);
-  }
-  at::Tensor written(int64_t layer, const at::Tensor& z) const {
-    const AttentionWeights& attn = lm_.transformer().weights().blocks[layer].attn;
-    const at::Tensor out = attn.W_O.apply(z.flatten(-2));
-    return attn.b_O.defined() ? out + attn.b_O : out;
-  }
-  /// What a sender's activation becomes, of the shape of `kept`.
-  at::Tensor value(const std::string& name) const {
-    const at::Tensor& other = corrupt_.cache()[name];
-    if (options_.everywhere) return other;
-    const at::Tensor at_end = rows_at(other, end_);
-    switch (options_.value) {
-      case SenderValue::kMeanAtRole:
-        return at_end.mean(0, true).expand_as(at_end);
-      case SenderValue::kMeanRawPosition:
-        return other.mean(0).index_select(0, end_).unsqueeze(1);
-      case SenderValue::kPerPrompt:
-        return at_end;
-      case SenderValue::kZero:
-        return at::zeros_like(at_end);
-      case SenderValue::kResample:
-        require(options_.resample.defined(),
-                "path patching: expected the prompt whose values each prompt receives");
-        return at_end.index_select(0, options_.resample);
-    }
-    fail(ErrorCode::kInternal, "path patching: unknown value");
-  }
-
-  const LanguageModel& lm_;
-  const PathOptions& options_;
-  Experiments clean_, corrupt_;
-  at::Tensor end_;
-  CleanRun run_;
-};
 
 /// Collects readings, sender by sender, and sorts them into heads and MLPs.
 class Sheet {
@@ -206,7 +89,7 @@ at::Tensor projected(const LanguageModel& lm, int64_t layer, PathReceiver receiv
 }
 
 /// Every sender so far into every head of `layer`.
-void read_heads(const Senders& senders, int64_t layer, const PathOptions& options,
+void read_heads(const PathSenders& senders, int64_t layer, const PathOptions& options,
                 const at::Tensor& streams, Sheet* sheet) {
   const at::Tensor inputs =
       projected(senders.clean().lm(), layer, options.receiver, streams);  // [S, B, T', heads, K]
@@ -225,7 +108,7 @@ void read_heads(const Senders& senders, int64_t layer, const PathOptions& option
       });
 }
 
-void read_mlps(const Senders& senders, int64_t layer, const at::Tensor& inputs, Sheet* sheet) {
+void read_mlps(const PathSenders& senders, int64_t layer, const at::Tensor& inputs, Sheet* sheet) {
   senders.clean().run(
       {layer, "hook_mlp_in", senders.clean().n_positions() - 1}, inputs.size(0),
       [&](int64_t e, const at::Tensor& rows) { rows.copy_(inputs[e]); },
@@ -283,7 +166,7 @@ at::Tensor PathGrid::percent(Reading reading, bool of_mlps) const {
 PathGrid path_grid(const LanguageModel& lm, const PatchPairs& pairs, const PathOptions& options) {
   const at::NoGradGuard no_grad;
   check(lm, pairs, options);
-  const Senders senders(lm, pairs, options);
+  const PathSenders senders(lm, pairs, options);
   const int64_t n_layers = lm.config().n_layers;
   ReadingTargets targets;
   targets.answer = pairs.answer;

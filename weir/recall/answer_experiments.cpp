@@ -116,6 +116,29 @@ AnswerChange AnswerExperiments::block_attention(const std::vector<HeadSet>& sets
   });
 }
 
+AnswerChange AnswerExperiments::hide_from_mlps(const std::vector<HeadSet>& sets,
+                                               const LayerSet& mlps) const {
+  const bool is_parallel = last_.lm().config().parallel_block;
+  std::vector<NamedHook> hooks;
+  for (const int64_t mlp : mlps) {
+    std::vector<at::Tensor> of_sets;  // [n, D] each: what the stream that this MLP reads lacks
+    for (const HeadSet& set : sets) {
+      at::Tensor change = at::zeros_like(last_.clean().mlp_in[mlp].index_select(0, rows_));
+      for (const HeadId& head : set) {
+        if (head.layer > mlp || (is_parallel && head.layer == mlp)) continue;
+        const at::Tensor writes = last_.clean().head_out[head.layer].select(1, head.head);
+        change += mean_of(writes) - writes.index_select(0, rows_);
+      }
+      of_sets.push_back(change);
+    }
+    const at::Tensor change = at::cat(of_sets).unsqueeze(1);  // [R, 1, D]
+    hooks.emplace_back(site(mlp, "hook_mlp_in"),
+                       [change](const at::Tensor& x, const HookContext&) { return x + change; });
+  }
+  const int64_t first = mlps.empty() ? 0 : *std::min_element(mlps.begin(), mlps.end());
+  return run(static_cast<int64_t>(sets.size()), first, hooks);
+}
+
 AnswerChange AnswerExperiments::ablate_mlps(const std::vector<LayerSet>& sets) const {
   return run_in(layer_mask(sets), [&](int64_t layer, const at::Tensor& in_set) {
     const at::Tensor here = in_set.unsqueeze(1).unsqueeze(2);

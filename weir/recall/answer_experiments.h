@@ -32,6 +32,9 @@ class AnswerExperiments {
   /// Each set's heads may not attend to the subject: tokens `first` to `last` (int64 [N]).
   AnswerChange block_attention(const std::vector<HeadSet>& sets, const at::Tensor& first,
                                const at::Tensor& last) const;
+  /// `mlps` alone read the stream as if each set's heads had written their means over the reference
+  /// prompts: the paths from the heads straight into these MLPs.
+  AnswerChange hide_from_mlps(const std::vector<HeadSet>& sets, const LayerSet& mlps) const;
   /// Outputs of each set's MLPs become their means over the reference prompts.
   AnswerChange ablate_mlps(const std::vector<LayerSet>& sets) const;
   /// `vectors` [L, D], times `factor`, is added to the outputs of each set's MLPs.

@@ -121,7 +121,7 @@ Claim claim_gains(const RecallRun& run, const RecallResult& result, const MlpFin
 }  // namespace
 
 void judge(Claim& claim, double sign) {
-  const auto beyond = [sign](const Interval& x) {
+  const auto beyond = [sign](const MeanInterval& x) {
     return sign > 0 ? x.is_above_zero() : x.is_below_zero();
   };
   claim.is_supported = beyond(claim.effect) && beyond(claim.difference);
@@ -129,7 +129,7 @@ void judge(Claim& claim, double sign) {
 
 Claim claim_of(const RecallRun& run, const AnswerChange& change, double sign) {
   const auto interval = [&](const at::Tensor& x) {
-    return bootstrap_by_subject(x, run.test_group, run.options.seed);
+    return interval_of(x, run.test_group, run.options.seed);
   };
   Claim claim;
   claim.quantity = "change of pi(answer)";
@@ -194,6 +194,17 @@ void claim_mlps(const RecallRun& run, RecallResult& result) {
   LayerSet sorted = chosen;
   std::sort(sorted.begin(), sorted.end());
   const std::string names = fmt::format("{}", fmt::join(sorted, ", "));
+  const HeadSet movers = ids_of(result.movers);
+  Claim passed =
+      claim_of(run, run.experiments.hide_from_mlps(with_controls(run, movers), sorted), -1);
+  passed.step = "mlps";
+  passed.statement = "MLPs " + names + " take the subject from heads " + names_of(movers);
+  passed.check =
+      "these MLPs alone read the last position as if the heads had written their means over other "
+      "subjects (paths straight from the heads into them); control: as many other heads of their "
+      "layers";
+  result.claims.push_back(std::move(passed));
+
   Claim ablated = claim_of(run, run.experiments.ablate_mlps(sets), -1);
   ablated.step = "mlps";
   ablated.statement = "MLPs " + names + " turn what the heads bring into the answer";

@@ -230,7 +230,7 @@ void find_last_block(const RecallRun& run, RecallResult& result) {
   if (result.recommended >= 0) {
     const MitigationEffect& effect = result.mitigations[result.recommended];
     const auto test_interval = [&](const at::Tensor& x) {
-      return bootstrap_by_subject(x.index_select(0, run.test), run.test_group, run.options.seed);
+      return interval_of(x.index_select(0, run.test), run.test_group, run.options.seed);
     };
     result.recommended_prob = test_interval(effect.delta_prob);
     result.recommended_pi = test_interval(effect.delta_pi);

@@ -111,9 +111,9 @@ void find_functions(const RecallRun& run, RecallResult& result) {
         "random vectors of its length",
         layer, others.n_prompts());
     claim.quantity = "change of pi of the relation's answers";
-    claim.effect = bootstrap_by_subject(change[0], each_answer, run.options.seed);
-    claim.control = bootstrap_by_subject(random, each_answer, run.options.seed);
-    claim.difference = bootstrap_by_subject(change[0] - random, each_answer, run.options.seed);
+    claim.effect = interval_of(change[0], each_answer, run.options.seed);
+    claim.control = interval_of(random, each_answer, run.options.seed);
+    claim.difference = interval_of(change[0] - random, each_answer, run.options.seed);
     claim.prob_before = claim.prob_after = NAN;
     judge(claim, 1);
     result.claims.push_back(std::move(claim));

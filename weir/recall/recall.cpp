@@ -52,7 +52,7 @@ Knowledge knowledge(const RecallRun& run) {
   const at::Tensor rank = (logits > own).sum(1);
   const at::Tensor prob = logits.softmax(-1).gather(1, run.answers.unsqueeze(1)).squeeze(1);
   const auto interval = [&](const at::Tensor& x) {
-    return bootstrap_by_subject(x, run.group, run.options.seed);
+    return interval_of(x, run.group, run.options.seed);
   };
   Knowledge known;
   known.top1 = interval(rank.eq(0).to(at::kDouble));

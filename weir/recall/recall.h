@@ -6,8 +6,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "weir/base/bootstrap.h"
 #include "weir/recall/answer_experiments.h"
-#include "weir/recall/interval.h"
 #include "weir/recall/last_block.h"
 #include "weir/recall/least_squares.h"
 #include "weir/recall/mitigation.h"
@@ -34,7 +34,7 @@ struct RecallOptions {
 
 /// How well the model knows the relation.
 struct Knowledge {
-  Interval top1, prob, pi;
+  MeanInterval top1, prob, pi;
   double median_rank = 0;         ///< 0: best
   double most_common_answer = 0;  ///< Share of prompts that guessing it would get right.
   /// top1 at least a quarter and above guessing. If not, what follows explains little.
@@ -71,11 +71,11 @@ struct MlpFinding {
 
 /// A sentence about the model and the experiment that tests it.
 struct Claim {
-  std::string step;                      ///< "heads", "mlps", "function", "last block"
-  std::string statement;                 ///< Of the paper, filled in for this model.
-  std::string check;                     ///< What was changed.
-  std::string quantity;                  ///< What the numbers are: "change of pi(answer)"
-  Interval effect, control, difference;  ///< On the test subjects; difference: effect - control
+  std::string step;                          ///< "heads", "mlps", "function", "last block"
+  std::string statement;                     ///< Of the paper, filled in for this model.
+  std::string check;                         ///< What was changed.
+  std::string quantity;                      ///< What the numbers are: "change of pi(answer)"
+  MeanInterval effect, control, difference;  ///< On the test subjects; difference: effect - control
   double prob_before = 0, prob_after = 0;
   bool is_supported = false;
   std::string verdict() const { return is_supported ? "supported" : "not supported on this model"; }
@@ -107,7 +107,7 @@ struct RecallResult {
   LastBlock last;
   std::vector<MitigationEffect> mitigations;  ///< On dev.
   int64_t recommended = -1;                   ///< Index of mitigations; -1: none helps in budget.
-  Interval recommended_prob, recommended_pi;  ///< Its change on test.
+  MeanInterval recommended_prob, recommended_pi;  ///< Its change on test.
   double recommended_loss = 0;
   std::vector<RelationOperatorFinding> operators;
   std::vector<Claim> claims;

@@ -12,11 +12,11 @@
 namespace weir {
 namespace {
 
-std::string range(const Interval& x) {
+std::string range(const MeanInterval& x) {
   return fmt::format("{:+.2f} [{:+.2f}, {:+.2f}]", x.mean, x.low, x.high);
 }
 
-std::string share(const Interval& x) {
+std::string share(const MeanInterval& x) {
   return fmt::format("{:.2f} [{:.2f}, {:.2f}]", x.mean, x.low, x.high);
 }
 

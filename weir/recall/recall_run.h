@@ -9,6 +9,7 @@
 #include "weir/recall/effects.h"
 #include "weir/recall/head_readings.h"
 #include "weir/recall/recall.h"
+#include "weir/tensor/convert.h"
 
 /// What the parts of `recall` share. Not for other rooms.
 namespace weir {
@@ -80,6 +81,12 @@ std::vector<std::vector<T>> random_sets(const std::vector<T>& candidates, size_t
     sets.push_back(std::move(set));
   }
   return sets;
+}
+
+/// Of values [n]: whole groups (subjects) are drawn together.
+inline MeanInterval interval_of(const at::Tensor& values, const std::vector<int64_t>& group,
+                                uint64_t seed) {
+  return bootstrap_mean(to_doubles(values), group, seed);
 }
 
 }  // namespace weir

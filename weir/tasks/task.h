@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "weir/tasks/draw.h"
+#include "weir/base/draw.h"
 #include "weir/tasks/prompt_text.h"
 
 /// Prompt generators by name. The same name, options, seed and tokenizer give the same set on every

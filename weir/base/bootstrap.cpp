@@ -1,52 +1,52 @@
+#include "weir/base/bootstrap.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 
+#include "weir/base/draw.h"
 #include "weir/base/error.h"
-#include "weir/lens/score_prompts.h"
-#include "weir/tasks/draw.h"
 
 namespace weir {
 namespace {
 
 constexpr int kResamples = 2000;
-constexpr uint64_t kSeed = 0;
 
 }  // namespace
 
-MeanInterval bootstrap_mean(const std::vector<double>& values) {
+MeanInterval bootstrap_mean(const std::vector<double>& values, uint64_t seed) {
   std::vector<int64_t> each(values.size());
   std::iota(each.begin(), each.end(), 0);
-  return bootstrap_mean(values, each);
+  return bootstrap_mean(values, each, seed);
 }
 
-MeanInterval bootstrap_mean(const std::vector<double>& values,
-                            const std::vector<int64_t>& cluster) {
+MeanInterval bootstrap_mean(const std::vector<double>& values, const std::vector<int64_t>& cluster,
+                            uint64_t seed) {
   require(values.size() == cluster.size(),
           "bootstrap: expected a cluster for each of {} values, got {}", values.size(),
           cluster.size());
   constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
   if (values.empty()) return {kNaN, kNaN, kNaN, 0};
-  const auto n_clusters =
-      static_cast<size_t>(*std::max_element(cluster.begin(), cluster.end()) + 1);
-  std::vector<double> sum(n_clusters, 0), count(n_clusters, 0);
+  std::map<int64_t, std::pair<double, int64_t>> by_cluster;  // sum, number
   for (size_t i = 0; i < values.size(); ++i) {
-    sum[static_cast<size_t>(cluster[i])] += values[i];
-    count[static_cast<size_t>(cluster[i])] += 1;
+    by_cluster[cluster[i]].first += values[i];
+    by_cluster[cluster[i]].second += 1;
   }
-  Draw draw(kSeed);
+  std::vector<std::pair<double, int64_t>> clusters;
+  for (const auto& [id, sum] : by_cluster) clusters.push_back(sum);
+  Draw draw(seed);
   std::vector<double> means(kResamples);
   for (double& mean : means) {
-    double total = 0, n = 0;
-    while (n == 0) {
-      for (size_t k = 0; k < n_clusters; ++k) {
-        const size_t chosen = draw.below(n_clusters);
-        total += sum[chosen];
-        n += count[chosen];
-      }
+    double total = 0;
+    int64_t n = 0;
+    for (size_t k = 0; k < clusters.size(); ++k) {
+      const auto& [sum, count] = draw.pick(clusters);
+      total += sum;
+      n += count;
     }
-    mean = total / n;
+    mean = total / static_cast<double>(n);
   }
   std::sort(means.begin(), means.end());
   const auto at = [&](double share) {

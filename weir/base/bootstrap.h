@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace weir {
+
+/// A mean with its bootstrap interval: percentiles 2.5 and 97.5 of the means of 2,000 resamples of
+/// the values. The same seed gives the same draws, so that intervals of two quantities of the same
+/// prompts can be compared. NaN for no values.
+struct MeanInterval {
+  double mean = 0, low = 0, high = 0;
+  int64_t n = 0;  ///< Values
+
+  bool is_below_zero() const { return high < 0; }
+  bool is_above_zero() const { return low > 0; }
+};
+MeanInterval bootstrap_mean(const std::vector<double>& values, uint64_t seed = 0);
+/// Whole clusters (the prompts of a subject, by any ids) are drawn together: prompts that share a
+/// subject are not independent.
+MeanInterval bootstrap_mean(const std::vector<double>& values, const std::vector<int64_t>& cluster,
+                            uint64_t seed = 0);
+
+}  // namespace weir
