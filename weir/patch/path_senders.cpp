@@ -43,7 +43,8 @@ std::string site_of(PathReceiver receiver) {
   fail(ErrorCode::kInternal, "path patching: unknown receiver");
 }
 
-PathSenders::PathSenders(const LanguageModel& lm, const PatchPairs& pairs, const PathOptions& options)
+PathSenders::PathSenders(const LanguageModel& lm, const PatchPairs& pairs,
+                         const PathOptions& options)
     : lm_(lm),
       options_(options),
       clean_(lm, pairs.clean, names(options.receiver)),
@@ -77,7 +78,9 @@ at::Tensor PathSenders::head_writes(int64_t layer) const {
               post.b, config.norm_offset);
 }
 
-at::Tensor PathSenders::mlp_write(int64_t layer) const { return value(at_layer(layer, "hook_mlp_out")); }
+at::Tensor PathSenders::mlp_write(int64_t layer) const {
+  return value(at_layer(layer, "hook_mlp_out"));
+}
 
 at::Tensor PathSenders::kept(const std::string& name) const {
   const at::Tensor& all = clean_.cache()[name];
