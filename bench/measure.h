@@ -39,5 +39,9 @@ Result bench_vocab_loss(const Options& options);
 Result bench_patch_head_z(const Options& options);
 Result bench_path_patching(const Options& options);
 Result bench_attribution_grids(const Options& options);
+Result bench_composition(const Options& options);
+Result bench_composition_components(const Options& options);
+Result bench_composition_xl(const Options& options);
+Result bench_composition_7b(const Options& options);
 
 }  // namespace weir::bench

@@ -19,16 +19,18 @@ namespace {
 HeadSource random_source(int64_t n_layers, int64_t n_heads, int64_t d_model, int64_t d_head) {
   at::manual_seed(0);
   auto layers = std::make_shared<std::vector<LayerHeads>>();
-  const auto random = [&](int64_t a, int64_t b) {
-    return at::randn({n_heads, a, b}, at::kDouble);
-  };
+  const auto random = [&](int64_t a, int64_t b) { return at::randn({n_heads, a, b}, at::kDouble); };
   for (int64_t l = 0; l < n_layers; ++l) {
     const at::Tensor none = at::zeros({n_heads, d_head}, at::kDouble);
     layers->push_back({random(d_model, d_head), random(d_model, d_head), random(d_model, d_head),
                        random(d_head, d_model), none, none, none});
   }
-  return {n_layers, n_heads, d_model, d_head,
-          [layers](int64_t l) { return (*layers)[static_cast<size_t>(l)]; }, nullptr};
+  return {n_layers,
+          n_heads,
+          d_model,
+          d_head,
+          [layers](int64_t l) { return (*layers)[static_cast<size_t>(l)]; },
+          nullptr};
 }
 
 constexpr double kRounding = 1e-10;
@@ -67,11 +69,12 @@ TEST(Composition, ComponentsSumToTheWhole) {
   for (int64_t l1 = 0; l1 < 2; ++l1) {
     for (int64_t l2 = l1 + 1; l2 < 3; ++l2) {
       const at::Tensor writer = components.ov[l1].S.square(), reader = components.qk[l2].S.square();
-      const at::Tensor by_writer = (found.writer[l1].select(2, l2).square() *
-                                    (writer / writer.sum(1, true)).unsqueeze(2)).sum(1);
+      const at::Tensor by_writer =
+          (found.writer[l1].select(2, l2).square() * (writer / writer.sum(1, true)).unsqueeze(2))
+              .sum(1);
       EXPECT_LT(gap(by_writer, found.head[l1].select(1, l2).square()), kRounding);
-      const at::Tensor by_reader = (found.reader[l1].select(1, l2).square() *
-                                    (reader / reader.sum(1, true))).sum(2);
+      const at::Tensor by_reader =
+          (found.reader[l1].select(1, l2).square() * (reader / reader.sum(1, true))).sum(2);
       EXPECT_LT(gap(by_reader, found.head[l1].select(1, l2).square()), kRounding);
     }
   }
@@ -89,13 +92,16 @@ TEST(Composition, DoesNotSeeTheInsideOfAHead) {
     return heads;
   };
   for (const CompositionType type : {CompositionType::kQ, CompositionType::kV}) {
-    EXPECT_LT(gap(composition_scores(source, {type})[0], composition_scores(other, {type})[0]), 1e-8);
+    EXPECT_LT(gap(composition_scores(source, {type})[0], composition_scores(other, {type})[0]),
+              1e-8);
   }
 }
 
 TEST(Composition, EqualSingularValuesAreOneGroup) {
-  const at::Tensor S = at::tensor({3.0, 2.0005, 2.0, 1.0, 4.0, 3.0, 2.0, 1.0}, at::kDouble).view({2, 4});
-  EXPECT_TRUE(degenerate_groups(S).equal(at::tensor({0, 1, 1, 3, 0, 1, 2, 3}, at::kLong).view({2, 4})));
+  const at::Tensor S =
+      at::tensor({3.0, 2.0005, 2.0, 1.0, 4.0, 3.0, 2.0, 1.0}, at::kDouble).view({2, 4});
+  EXPECT_TRUE(
+      degenerate_groups(S).equal(at::tensor({0, 1, 1, 3, 0, 1, 2, 3}, at::kLong).view({2, 4})));
 }
 
 TEST(Composition, SignsFollowTheLargestEntry) {

@@ -160,8 +160,7 @@ TEST_P(GoldenChannels, ProjectionKernelsAreTheReferences) {
 TEST_P(GoldenChannels, ScoresAtAnOffsetAreTheReferences) {
   const Case c(GetParam());
   if (!c.golden.notes.contains("rotary")) GTEST_SKIP() << "not rotary";
-  const auto offsets =
-      c.golden.notes["rotary"]["offsets (dst - src)"].get<std::vector<int64_t>>();
+  const auto offsets = c.golden.notes["rotary"]["offsets (dst - src)"].get<std::vector<int64_t>>();
   at::Tensor mean_q, mean_k;
   for (const int64_t offset : offsets) {
     const HeadSource source = head_source_at(c.golden.lm.transformer().weights(),
@@ -195,12 +194,12 @@ TEST_P(GoldenChannels, PlantedChannelsStandOut) {
     const auto expected = channel["writer_components"].get<std::vector<int64_t>>();
     const EmpiricalZ z = empirical_z(component_scores(c.components, type).writer);
     const at::Tensor of_reader = z.z.select(4, reader[1]).select(3, reader[0]);  // [L, H, K]
-    const at::Tensor top =
-        std::get<1>(of_reader.flatten().topk(channel["rank"].get<int64_t>()));
+    const at::Tensor top = std::get<1>(of_reader.flatten().topk(channel["rank"].get<int64_t>()));
     const int64_t k = c.source.d_head;
     std::vector<int64_t> found, wanted;
     for (int64_t i = 0; i < top.numel(); ++i) found.push_back(top[i].item<int64_t>());
-    for (const int64_t i : expected) wanted.push_back((writer[0] * c.source.n_heads + writer[1]) * k + i);
+    for (const int64_t i : expected)
+      wanted.push_back((writer[0] * c.source.n_heads + writer[1]) * k + i);
     std::sort(found.begin(), found.end());
     std::sort(wanted.begin(), wanted.end());
     EXPECT_EQ(found, wanted) << channel.dump();

@@ -53,7 +53,8 @@ class Strongest {
       if (static_cast<int64_t>(links_.size()) >= n_ && cosine <= least_) break;
       const auto flat = index[i].item<int64_t>();
       const int64_t row = flat / width, column = flat % width;
-      links_.push_back({writer_layer, row / k, row % k, reader_layer, column / k, column % k, cosine});
+      links_.push_back(
+          {writer_layer, row / k, row % k, reader_layer, column / k, column % k, cosine});
     }
     trim();
   }
@@ -93,7 +94,8 @@ ComponentScores component_scores(const ModelComponents& components, CompositionT
   ComponentScores found;
   found.head = at::zeros({n_layers, n_heads, n_layers, n_heads}, like);
   found.writer = at::zeros({n_layers, n_heads, k, n_layers, n_heads}, like);
-  if (options.reader_side) found.reader = at::zeros({n_layers, n_heads, n_layers, n_heads, k}, like);
+  if (options.reader_side)
+    found.reader = at::zeros({n_layers, n_heads, n_layers, n_heads, k}, like);
   if (options.largest_cosine) found.largest_cosine = at::zeros_like(found.head);
   std::vector<at::Tensor> writers, writer_shares;
   for (const HeadComponents& ov : components.ov) {

@@ -13,83 +13,89 @@
 namespace weir {
 namespace {
 
-// Rows of the D x D matrices of all heads that are held at a time: some 64 MB.
-constexpr int64_t kSliceBytes = int64_t{64} << 20;
+// Rows of the D x D matrices of all heads that are held at a time, and what may be held of heads
+// when all types go together.
+constexpr int64_t kSliceBytes = int64_t{256} << 20, kHeadBytes = int64_t{512} << 20;
 
-/// A symmetric D x D matrix of each head as left right, with left [N, D, K] and right [N, K, D].
-struct Symmetric {
-  at::Tensor left, right;
-  int64_t n() const { return left.size(0); }
-};
-
+/// A symmetric D x D matrix of each head as X^T X, X [N, K, D].
 at::Tensor gram(const at::Tensor& x) { return at::matmul(x.transpose(-2, -1), x); }  // [H, K, K]
 
-/// A^T A of W_V W_O: W_O^T (W_V^T W_V) W_O.
-Symmetric of_writers(const LayerHeads& heads) {
-  return {heads.W_O.transpose(-2, -1), at::matmul(gram(heads.W_V), heads.W_O)};
+/// X with X^T X = W^T G W, for a Gram matrix G [H, K, K] and W [H, K, D]: through Cholesky's
+/// factor, or the square root where G has no full rank.
+at::Tensor whitened(const at::Tensor& G, const at::Tensor& W) {
+  const at::Tensor exact = G.to(at::kDouble);
+  const auto [lower, info] = at::linalg_cholesky_ex(exact, /*upper=*/false);
+  at::Tensor root = lower.transpose(-2, -1);
+  if (info.any().item<bool>()) {
+    const auto [values, vectors] = at::linalg_eigh(exact);
+    root = vectors.transpose(-2, -1) * values.clamp_min(0).sqrt().unsqueeze(-1);
+  }
+  return at::matmul(root.to(W.scalar_type()), W);
 }
 
-/// B B^T of the reader: W (G) W^T with the Gram matrix of its other factor.
-Symmetric of_readers(const LayerHeads& heads, const FactoredMatrix& qk, CompositionType type) {
+/// A^T A of W_V W_O.
+at::Tensor of_writers(const LayerHeads& heads) { return whitened(gram(heads.W_V), heads.W_O); }
+
+/// B B^T of what reads.
+at::Tensor of_readers(const LayerHeads& heads, const FactoredMatrix& qk, CompositionType type) {
   const at::Tensor keys = qk.right.transpose(-2, -1);
   switch (type) {
     case CompositionType::kQ:
-      return {qk.left, at::matmul(gram(keys), qk.left.transpose(-2, -1))};
+      return whitened(gram(keys), qk.left.transpose(-2, -1));
     case CompositionType::kK:
-      return {keys, at::matmul(gram(qk.left), keys.transpose(-2, -1))};
+      return whitened(gram(qk.left), keys.transpose(-2, -1));
     case CompositionType::kV:
-      return {heads.W_V, at::matmul(gram(heads.W_O.transpose(-2, -1)),
-                                    heads.W_V.transpose(-2, -1))};
+      return whitened(gram(heads.W_O.transpose(-2, -1)), heads.W_V.transpose(-2, -1));
   }
   fail(ErrorCode::kInternal, "composition: unknown type");
 }
 
-Symmetric together(const std::vector<Symmetric>& parts) {
-  std::vector<at::Tensor> left, right;
-  for (const Symmetric& part : parts) {
-    left.push_back(part.left);
-    right.push_back(part.right);
-  }
-  return {at::cat(left).contiguous(), at::cat(right).contiguous()};
-}
-
-/// Rows first .. last of every matrix, columns from first on: [N, rows (D - first)].
-at::Tensor rows_of(const Symmetric& matrices, int64_t first, int64_t last) {
-  const int64_t n = matrices.n(), d = matrices.left.size(1);
-  const at::Tensor slice =
-      at::empty({n, last - first, d - first}, matrices.left.options());
+/// Rows first .. last of every X^T X, columns from first on: [N, rows, D - first].
+at::Tensor rows_of(const at::Tensor& X, int64_t first, int64_t last) {
+  const int64_t n = X.size(0), d = X.size(2);
+  const at::Tensor slice = at::empty({n, last - first, d - first}, X.options());
   at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
     const at::NoGradGuard no_grad;
     for (int64_t i = begin; i < end; ++i) {
       at::Tensor out = slice[i];
-      at::mm_out(out, matrices.left[i].slice(0, first, last), matrices.right[i].slice(1, first));
+      at::mm_out(out, X[i].slice(1, first, last).t(), X[i].slice(1, first));
     }
   });
   return slice;
 }
 
-/// <M_i, N_j> of all pairs, [writers, readers], in float64 sums over slices.
-at::Tensor inner_products(const Symmetric& writers, const Symmetric& readers) {
-  const int64_t d = writers.left.size(1);
-  const int64_t bytes = (writers.n() + readers.n()) * d * static_cast<int64_t>(writers.left.element_size());
-  const int64_t rows = std::clamp<int64_t>(kSliceBytes / bytes, 1, d);
-  at::Tensor total = at::zeros({writers.n(), readers.n()}, at::kDouble);
+/// Writers [L H, K, D] and readers [L, R, K, D] (R of a layer): <M_i, N_j> of the pairs with a
+/// path, [L H, L R] in float64 sums over slices.
+at::Tensor inner_products(const at::Tensor& writers, const at::Tensor& readers, int64_t n_heads) {
+  const int64_t n_layers = readers.size(0), of_layer = readers.size(1), d = writers.size(2);
+  const at::Tensor all_readers = readers.flatten(0, 1);
+  const int64_t row_bytes =
+      (writers.size(0) + all_readers.size(0)) * d * static_cast<int64_t>(writers.element_size());
+  const int64_t rows = std::clamp<int64_t>(kSliceBytes / row_bytes, 1, d);
+  const int64_t layers_at_once = std::max<int64_t>(1, n_layers / 4);
+  at::Tensor total = at::zeros({writers.size(0), all_readers.size(0)}, at::kDouble);
+  Progress progress("composition", static_cast<uint64_t>(d), "rows");
   for (int64_t first = 0; first < d; first += rows) {
     throw_if_interrupted();
     const int64_t last = std::min(first + rows, d);
-    at::Tensor m = rows_of(writers, first, last);
-    const at::Tensor n = rows_of(readers, first, last);
+    const at::Tensor m = rows_of(writers, first, last), n = rows_of(all_readers, first, last);
     // What lies right of the square on the diagonal stands for its mirror image too.
     m.slice(2, last - first).mul_(2);
-    total += at::mm(m.flatten(1), n.flatten(1).t());
+    for (int64_t l = 0; l < n_layers; l += layers_at_once) {
+      const int64_t end = std::min(l + layers_at_once, n_layers);
+      const at::Tensor below = m.slice(0, 0, (end - 1) * n_heads).flatten(1);
+      if (below.size(0) == 0) continue;
+      total.slice(0, 0, below.size(0))
+          .slice(1, l * of_layer, end * of_layer)
+          .add_(at::mm(below, n.slice(0, l * of_layer, end * of_layer).flatten(1).t()));
+    }
+    progress.advance(static_cast<uint64_t>(last - first));
   }
   return total;
 }
 
-/// |A|^2 = <A^T A, I>: the trace.
-at::Tensor traces(const Symmetric& matrices) {
-  return (matrices.left * matrices.right.transpose(-2, -1)).sum({-2, -1}, false, at::kDouble);
-}
+/// |X|^2: the trace of X^T X.
+at::Tensor traces(const at::Tensor& X) { return X.to(at::kDouble).square().sum({-2, -1}); }
 
 at::Tensor path_mask(int64_t n_layers, int64_t n_heads) {  // double [L, H, L, H]
   const at::Tensor layer = at::arange(n_layers);
@@ -112,7 +118,10 @@ std::string name_of(CompositionType type) {
 
 HeadSource head_source(const Weights& weights, const ModelConfig& config,
                        const CircuitOptions& options) {
-  return {config.n_layers, config.n_heads, config.d_model, config.d_head,
+  return {config.n_layers,
+          config.n_heads,
+          config.d_model,
+          config.d_head,
           [&weights, &config, options](int64_t layer) {
             return layer_heads(weights, config, layer, options);
           },
@@ -128,32 +137,52 @@ HeadSource head_source_at(const Weights& weights, const ModelConfig& config, int
   return source;
 }
 
+namespace {
+
+/// [L H, types L H] CS of a group of types.
+at::Tensor scores_of(const HeadSource& source, const std::vector<CompositionType>& types) {
+  const int64_t n_layers = source.n_layers, n_heads = source.n_heads;
+  const auto n_types = static_cast<int64_t>(types.size());
+  at::Tensor writers, readers;
+  for (int64_t layer = 0; layer < n_layers; ++layer) {
+    throw_if_interrupted();
+    const LayerHeads heads = source.heads(layer);
+    const FactoredMatrix qk = source.qk ? source.qk(layer, heads) : heads.qk();
+    if (!writers.defined()) {
+      const std::vector<int64_t> shape = {n_heads, source.d_head, source.d_model};
+      writers = at::empty({n_layers, shape[0], shape[1], shape[2]}, heads.W_O.options());
+      readers = at::empty({n_layers, n_types * n_heads, shape[1], shape[2]}, heads.W_O.options());
+    }
+    writers[layer].copy_(of_writers(heads));
+    for (int64_t t = 0; t < n_types; ++t) {
+      readers[layer]
+          .slice(0, t * n_heads, (t + 1) * n_heads)
+          .copy_(of_readers(heads, qk, types[static_cast<size_t>(t)]));
+    }
+  }
+  const at::Tensor of_writers = traces(writers).flatten(), of_readers = traces(readers).flatten();
+  const at::Tensor squares = inner_products(writers.flatten(0, 1), readers, n_heads) /
+                             (of_writers.unsqueeze(1) * of_readers.unsqueeze(0));
+  return squares.clamp_min(0).sqrt().view({n_layers, n_heads, n_layers, n_types, n_heads});
+}
+
+}  // namespace
+
 std::vector<at::Tensor> composition_scores(const HeadSource& source,
                                            const std::vector<CompositionType>& types) {
   const at::NoGradGuard no_grad;
-  std::vector<Symmetric> writers;
-  std::vector<std::vector<Symmetric>> readers(types.size());
-  for (int64_t layer = 0; layer < source.n_layers; ++layer) {
-    const LayerHeads heads = source.heads(layer);
-    const FactoredMatrix qk = source.qk ? source.qk(layer, heads) : heads.qk();
-    writers.push_back(of_writers(heads));
-    for (size_t t = 0; t < types.size(); ++t) readers[t].push_back(of_readers(heads, qk, types[t]));
-  }
-  const Symmetric of_all = together(writers);
-  const at::Tensor writer_norm = traces(of_all);
-  std::vector<Symmetric> of_types;
-  for (const auto& parts : readers) of_types.push_back(together(parts));
-  const Symmetric reading = together(of_types);
-  const at::Tensor squares = inner_products(of_all, reading) /
-                             (writer_norm.unsqueeze(1) * traces(reading).unsqueeze(0));
-  const at::Tensor mask = path_mask(source.n_layers, source.n_heads);
+  const int64_t one_role = source.n_layers * source.n_heads * source.d_head * source.d_model * 4;
+  const bool together = one_role * static_cast<int64_t>(1 + types.size()) <= kHeadBytes;
+  const at::Tensor no_path = path_mask(source.n_layers, source.n_heads).logical_not();
   std::vector<at::Tensor> scores;
-  for (const at::Tensor& of_type : squares.chunk(static_cast<int64_t>(types.size()), 1)) {
-    const at::Tensor score =
-        of_type.reshape({source.n_layers, source.n_heads, source.n_layers, source.n_heads})
-            .clamp_min(0)
-            .sqrt();
-    scores.push_back(score.masked_fill(mask.logical_not(), 0).nan_to_num(0));
+  for (size_t first = 0; first < types.size();) {
+    const size_t last = together ? types.size() : first + 1;
+    const at::Tensor found = scores_of(source, {types.begin() + static_cast<std::ptrdiff_t>(first),
+                                                types.begin() + static_cast<std::ptrdiff_t>(last)});
+    for (const at::Tensor& of_type : found.unbind(3)) {
+      scores.push_back(of_type.masked_fill(no_path, 0).nan_to_num(0));
+    }
+    first = last;
   }
   return scores;
 }

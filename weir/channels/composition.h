@@ -46,18 +46,18 @@ struct ComponentLink {
 };
 
 struct ComponentOptions {
-  bool reader_side = true;    ///< Also CS of whole writers with each component of the reader
-  int64_t n_links = 0;        ///< The component pairs with the largest cosines
+  bool reader_side = true;      ///< Also CS of whole writers with each component of the reader
+  int64_t n_links = 0;          ///< The component pairs with the largest cosines
   bool largest_cosine = false;  ///< Of each pair of heads
 };
 
 /// Scores of one type by component: of writers v_i (what OV writes), of readers a_j (Q), b_j (K),
 /// u_j (V). Entries without a path are 0.
 struct ComponentScores {
-  at::Tensor head;    ///< [L, H, L, H] CS
-  at::Tensor writer;  ///< [L, H, K, L, H] CS_i = |v_i^T B| / |B|
-  at::Tensor reader;  ///< [L, H, L, H, K] CS_.j = |A r_j| / |A|; undefined unless asked for
-  at::Tensor largest_cosine;         ///< [L, H, L, H] or undefined
+  at::Tensor head;            ///< [L, H, L, H] CS
+  at::Tensor writer;          ///< [L, H, K, L, H] CS_i = |v_i^T B| / |B|
+  at::Tensor reader;          ///< [L, H, L, H, K] CS_.j = |A r_j| / |A|; undefined unless asked for
+  at::Tensor largest_cosine;  ///< [L, H, L, H] or undefined
   std::vector<ComponentLink> links;  ///< Strongest first
 };
 
@@ -67,8 +67,8 @@ struct ModelComponents {
 };
 ModelComponents model_components(const HeadSource& source);
 
-/// One product for each pair of layers: the cosines of all writers' and readers' components, [H K, H
-/// K], from which everything is reduced; memory is that tile and the result.
+/// One product for each pair of layers: the cosines of all writers' and readers' components, [H K,
+/// H K], from which everything is reduced; memory is that tile and the result.
 ComponentScores component_scores(const ModelComponents& components, CompositionType type,
                                  const ComponentOptions& options = {});
 

@@ -80,9 +80,9 @@ LayerHeads layer_heads(const Weights& weights, const ModelConfig& config, int64_
   const BlockWeights& block = weights.blocks[static_cast<size_t>(layer)];
   const AttentionWeights& attn = block.attn;
   const auto read = [&](const Matrix& matrix, const at::Tensor& bias) {
-    Reading reading{matrix.dense(options.dtype),
-                    bias.defined() ? bias.to(options.dtype)
-                                   : at::zeros({matrix.n_out()}, options.dtype)};
+    Reading reading{matrix.dense(options.dtype), bias.defined()
+                                                     ? bias.to(options.dtype)
+                                                     : at::zeros({matrix.n_out()}, options.dtype)};
     const bool has_norm = options.fold && block.ln1.present;
     return has_norm ? folded(config, block.ln1, std::move(reading)) : reading;
   };
@@ -98,18 +98,14 @@ LayerHeads layer_heads(const Weights& weights, const ModelConfig& config, int64_
     if (config.norm == NormKind::kLayerNorm) W_O = W_O - W_O.mean(-1, /*keepdim=*/true);
   }
   const int64_t n_heads = config.n_heads, n_kv = config.n_kv_heads;
-  return {by_head(config, q.w, n_heads),
-          by_head(config, k.w, n_kv),
-          by_head(config, v.w, n_kv),
-          W_O.view({n_heads, config.d_head, config.d_model}),
-          bias_by_head(config, q.b, n_heads),
-          bias_by_head(config, k.b, n_kv),
+  return {by_head(config, q.w, n_heads),      by_head(config, k.w, n_kv),
+          by_head(config, v.w, n_kv),         W_O.view({n_heads, config.d_head, config.d_model}),
+          bias_by_head(config, q.b, n_heads), bias_by_head(config, k.b, n_kv),
           bias_by_head(config, v.b, n_kv)};
 }
 
 FactoredMatrix LayerHeads::qk_at(const ModelConfig& config, int64_t layer, int64_t offset) const {
-  require(config.has_rotary(layer), "heads: layer {} has no rotary embedding, so no offset",
-          layer);
+  require(config.has_rotary(layer), "heads: layer {} has no rotary embedding, so no offset", layer);
   const RotaryConfig& rotary = config.rotary_of(layer);
   // Turning both by the same angle changes nothing: only the difference counts.
   const at::Tensor queries = offset > 0 ? turned(W_Q, rotary, offset) : W_Q;

@@ -8,12 +8,14 @@
 namespace weir {
 namespace {
 
-/// An orthonormal basis of the columns of [.., D, K]; columns of directions that are not there are 0.
+/// An orthonormal basis of the columns of [.., D, K]; columns of directions that are not there are
+/// 0.
 at::Tensor basis_of(const at::Tensor& columns) {
   const at::Tensor wide = columns.to(at::kDouble);
   const auto [u, s, vh] = at::linalg_svd(wide, /*full_matrices=*/false);
   const double epsilon = columns.scalar_type() == at::kDouble ? 2.3e-16 : 1.2e-7;
-  const at::Tensor least = s.select(-1, 0).unsqueeze(-1) * static_cast<double>(wide.size(-2)) * epsilon;
+  const at::Tensor least =
+      s.select(-1, 0).unsqueeze(-1) * static_cast<double>(wide.size(-2)) * epsilon;
   return u * (s > least).to(at::kDouble).unsqueeze(-2);
 }
 
@@ -38,12 +40,14 @@ at::Tensor projection_kernel(const HeadSource& source, CompositionType type) {
   for (int64_t l2 = 0; l2 < n_layers; ++l2) {
     throw_if_interrupted();
     const LayerHeads heads = source.heads(l2);
-    const at::Tensor reader = basis_of(reading(heads, type)).transpose(0, 1).reshape({source.d_model, -1});
+    const at::Tensor reader =
+        basis_of(reading(heads, type)).transpose(0, 1).reshape({source.d_model, -1});
     for (int64_t l1 = 0; l1 < l2; ++l1) {
       const at::Tensor cosines = at::mm(writers[static_cast<size_t>(l1)], reader).square_();
       kernel[l1].select(1, l2).copy_(cosines.view({n_heads, k, n_heads, k}).sum({1, 3}));
     }
-    writers.push_back(basis_of(heads.W_O.transpose(-2, -1)).transpose(1, 2).reshape({-1, source.d_model}));
+    writers.push_back(
+        basis_of(heads.W_O.transpose(-2, -1)).transpose(1, 2).reshape({-1, source.d_model}));
   }
   return kernel;
 }

@@ -41,8 +41,8 @@ SimulatedNull summary(const at::Tensor& draws) {
 EmpiricalZ standardised(const at::Tensor& writer, bool by_layer) {
   const int64_t n_layers = writer.size(0), n_heads = writer.size(1);
   const at::Tensor table = writer.to(at::kDouble);
-  EmpiricalZ found{at::zeros({n_layers, n_heads}, at::kDouble),
-                   at::ones({n_layers, n_heads}, at::kDouble), {}};
+  EmpiricalZ found{
+      at::zeros({n_layers, n_heads}, at::kDouble), at::ones({n_layers, n_heads}, at::kDouble), {}};
   for (int64_t l2 = 1; l2 < n_layers; ++l2) {
     const at::Tensor below = table.slice(0, 0, l2).select(3, l2).flatten(0, 2);  // [l2 H K, H]
     if (by_layer) {
@@ -65,8 +65,8 @@ CompositionNull composition_null(const ModelComponents& components, CompositionT
   CompositionNull null;
   null.mean = 1 / n;
   null.writer_t = concentration(singular_values(components.ov));
-  null.reader_t = type == CompositionType::kV ? null.writer_t
-                                              : concentration(singular_values(components.qk));
+  null.reader_t =
+      type == CompositionType::kV ? null.writer_t : concentration(singular_values(components.qk));
   const at::Tensor reader = null.reader_t - null.mean, writer = null.writer_t - null.mean;
   null.component_variance = 2 * reader / (n * (n + 2));
   null.head_variance = 2 * writer.unsqueeze(-1).unsqueeze(-1) * reader / ((n - 1) * (n + 2));

@@ -36,7 +36,8 @@ EmpiricalZ empirical_z(const at::Tensor& writer);
 EmpiricalZ empirical_z_within_layer(const at::Tensor& writer);  ///< mean and sd equal along H
 
 /// Simulated mean and variance of CS^2 for one reader, with standard errors: `n_draws` random unit
-/// vectors of n_dimensions against singular values [K]. Not more than the null says, but from draws.
+/// vectors of n_dimensions against singular values [K]. Not more than the null says, but from
+/// draws.
 struct SimulatedNull {
   double mean, mean_se, variance, variance_se;
 };

@@ -143,7 +143,8 @@ at::Tensor changed(const at::Tensor& part, const Intervention& intervention,
     case Intervention::Op::kProject: {
       const at::Tensor directions = widened(value.dim() == 1 ? value.unsqueeze(0) : value);
       const at::Tensor basis = orthonormal_rows(directions), wide = widened(part);
-      return (wide - at::matmul(at::matmul(wide, basis.t()), basis)).to(part.scalar_type());
+      const at::Tensor within = at::matmul(at::matmul(wide, basis.t()), basis);
+      return (wide + (intervention.factor - 1) * within).to(part.scalar_type());
     }
   }
   fail(ErrorCode::kInternal, "intervention: unknown operation");
@@ -313,10 +314,10 @@ Intervention one_from_json(const json& object, const std::string& folder) {
   require(object.is_object(), "intervention: expected an object with where, op and value");
   for (const auto& [key, unused] : object.items()) {
     const bool known = key == "where" || key == "positions" || key == "heads" || key == "rows" ||
-                       key == "components" || key == "op" || key == "value";
+                       key == "components" || key == "op" || key == "value" || key == "factor";
     require(known,
             "intervention: unknown key '{}'; known: where, positions, heads, rows, components, op, "
-            "value",
+            "value, factor",
             key);
   }
   require(object.contains("where") && object.contains("value"),
@@ -336,6 +337,11 @@ Intervention one_from_json(const json& object, const std::string& folder) {
     }
   }
   require(known, "intervention: op must be replace, add, scale or project, got '{}'", op);
+  if (object.contains("factor")) {
+    require(result.op == Intervention::Op::kProject && object.at("factor").is_number(),
+            "intervention: \"factor\" is a number and goes with op project");
+    result.factor = object.at("factor").get<double>();
+  }
   const json& value = object.at("value");
   result.value = value_from_json(value, folder);
   if (value.is_object()) result.value_file = file_from_json(value);
@@ -452,6 +458,7 @@ json interventions_to_json(const std::vector<Intervention>& interventions) {
     for (const auto& [value, name] : kOps) {
       if (value == intervention.op) object["op"] = name;
     }
+    if (intervention.factor != 0) object["factor"] = intervention.factor;
     if (intervention.positions) object["positions"] = *intervention.positions;
     if (intervention.heads) object["heads"] = *intervention.heads;
     if (intervention.rows) object["rows"] = *intervention.rows;

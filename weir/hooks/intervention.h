@@ -26,7 +26,7 @@ struct Intervention {
     kReplace,  ///< x = value
     kAdd,      ///< x = x + value
     kScale,    ///< x = x * value
-    kProject,  ///< x = x - (x . u) u for each row u of value, made orthonormal first
+    kProject,  ///< x = x + (factor - 1) (x . u) u for each row u of value, made orthonormal first
   };
   std::string where;  ///< Glob of hook names.
   std::optional<std::vector<int64_t>>
@@ -37,6 +37,7 @@ struct Intervention {
   /// which count as positions do.
   std::optional<std::vector<int64_t>> components;
   Op op = Op::kReplace;
+  double factor = 0;  ///< kProject: what becomes of the part of x in the rows' span; 0: removed.
   /// Broadcast against the selected slice [rows, positions, (heads,) ...]. Or of the shape of the
   /// whole activation over the prompt, as a cache or `weir run --save` holds it: then it is cut by
   /// the same selection (one row of it serves all rows; later positions stay as they are).

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <utility>
 
 #include <ATen/core/Tensor.h>
 
@@ -11,6 +13,16 @@
 /// Query heads and the key heads that they share, and the two circuits of a head in the conventions
 /// of TransformerLens: row vectors from the left, x W.
 namespace weir {
+
+/// A head by layer and index; "23.4" for people.
+struct HeadId {
+  int64_t layer = 0, head = 0;
+  std::string name() const { return std::to_string(layer) + "." + std::to_string(head); }
+  bool operator==(const HeadId& other) const { return layer == other.layer && head == other.head; }
+  bool operator<(const HeadId& other) const {
+    return std::pair(layer, head) < std::pair(other.layer, other.head);
+  }
+};
 
 /// The key and value head that query head `head` reads. kInvalidArgument for one that is not there.
 int64_t kv_head(const ModelConfig& config, int64_t head);

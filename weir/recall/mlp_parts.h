@@ -7,19 +7,10 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "weir/model/heads.h"
 #include "weir/recall/last_position.h"
 
 namespace weir {
-
-/// A head by layer and index; "23.4" for people.
-struct HeadId {
-  int64_t layer = 0, head = 0;
-  std::string name() const { return std::to_string(layer) + "." + std::to_string(head); }
-  bool operator==(const HeadId& other) const { return layer == other.layer && head == other.head; }
-  bool operator<(const HeadId& other) const {
-    return std::pair(layer, head) < std::pair(other.layer, other.head);
-  }
-};
 
 /// The stream that an MLP reads at the last position as a sum of parts.
 struct MlpParts {
