@@ -42,7 +42,7 @@ const std::vector<Bench>& benches() {
       {"composition-components", "the same with scores of every singular component", false,
        bench_composition_components},
       {"composition-xl", "the first for GPT-2-XL's shape; one call", false, bench_composition_xl},
-      {"composition-7b", "the first for Llama-2-7B's shape, a layer at a time; one call, hours",
+      {"composition-7b", "the first for Llama-2-7B's shape, layer by layer; one call of minutes",
        false, bench_composition_7b},
       {"lens", "SmolLM2, 256 tokens: entropies of the lens at every layer", true, bench_lens},
       {"decode-1", "SmolLM2, 64 greedy tokens after 16", true, bench_decode_1},

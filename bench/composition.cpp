@@ -1,10 +1,11 @@
+#include "weir/channels/composition.h"
+
 #include <memory>
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
 #include "bench/measure.h"
-#include "weir/channels/composition.h"
 
 // All-pairs composition of heads with random factors: the cost is that of any model of the shape.
 namespace weir::bench {
@@ -16,7 +17,8 @@ struct Shape {
     return static_cast<double>(n_layers * (n_layers - 1) / 2 * n_heads * n_heads);
   }
 };
-constexpr Shape kSmall = {12, 12, 768, 64}, kXl = {48, 25, 1600, 64}, kLlama7b = {32, 32, 4096, 128};
+constexpr Shape kSmall = {12, 12, 768, 64}, kXl = {48, 25, 1600, 64},
+                kLlama7b = {32, 32, 4096, 128};
 const std::vector<CompositionType> kTypes = {CompositionType::kQ, CompositionType::kK,
                                              CompositionType::kV};
 
@@ -26,8 +28,13 @@ LayerHeads random_heads(const Shape& shape, int64_t layer) {
     return at::randn({shape.n_heads, rows, columns}).mul_(0.02);
   };
   const at::Tensor none = at::zeros({shape.n_heads, shape.d_head});
-  return {random(shape.d_model, shape.d_head), random(shape.d_model, shape.d_head),
-          random(shape.d_model, shape.d_head), random(shape.d_head, shape.d_model), none, none, none};
+  return {random(shape.d_model, shape.d_head),
+          random(shape.d_model, shape.d_head),
+          random(shape.d_model, shape.d_head),
+          random(shape.d_head, shape.d_model),
+          none,
+          none,
+          none};
 }
 
 /// Layers made when they are asked for, or all of them beforehand.
@@ -78,7 +85,8 @@ Result totals(const std::string& name, const Shape& shape, bool is_streamed, int
   result.seconds = runs > 1 ? measure(runs, call) : std::vector<double>{seconds_of(call)};
   result.flops = total_flops(shape);
   result.peak_rss = peak_rss();
-  result.extra = {{"mb_above_the_weights", static_cast<double>(result.peak_rss - before) / (1 << 20)}};
+  result.extra = {
+      {"mb_above_the_weights", static_cast<double>(result.peak_rss - before) / (1 << 20)}};
   result.check = checked("a score and its dense product", dense_gap(source, scores), 1e-5);
   return result;
 }
@@ -108,8 +116,9 @@ Result bench_composition_components(const Options& options) {
   const double h_k = static_cast<double>(kSmall.n_heads * kSmall.d_head);
   result.flops = 3 * 66 * 2 * h_k * h_k * kSmall.d_model;
   result.peak_rss = peak_rss();
-  result.extra = {{"seconds_svd", median(svd)},
-                  {"mb_above_the_weights", static_cast<double>(result.peak_rss - before) / (1 << 20)}};
+  result.extra = {
+      {"seconds_svd", median(svd)},
+      {"mb_above_the_weights", static_cast<double>(result.peak_rss - before) / (1 << 20)}};
   const at::Tensor total = composition_scores(source, {CompositionType::kV})[0];
   result.check = checked("scores from components and from Gram matrices",
                          (scores.head - total).abs().max().item<double>(), 1e-4);

@@ -29,7 +29,9 @@ CircuitOptions circuits_of(const ChannelGolden& golden) {
   return {golden.notes["fold"].get<bool>(), at::kDouble};
 }
 
-HeadId head_of(const nlohmann::json& json) { return {json[0].get<int64_t>(), json[1].get<int64_t>()}; }
+HeadId head_of(const nlohmann::json& json) {
+  return {json[0].get<int64_t>(), json[1].get<int64_t>()};
+}
 
 class GoldenChannelEdits : public ::testing::TestWithParam<std::string> {
  protected:
@@ -62,7 +64,8 @@ TEST_P(GoldenChannelEdits, OvComponentsScaledOrKept) {
       std::string key = "logits.ov." + name + (with_bias ? ".bias" : ".nobias");
       if (!golden.has(key)) key = "logits.ov." + name;
       edit.edit_bias = with_bias;
-      const Weights edited = edit_components(weights, golden.lm.config(), edit, circuits_of(golden));
+      const Weights edited =
+          edit_components(weights, golden.lm.config(), edit, circuits_of(golden));
       golden.expect_near(logits(golden, &edited), key, tolerance(golden));
     }
     edit.scale = 1;
@@ -106,8 +109,8 @@ TEST_P(GoldenChannelEdits, QkComponentsRemoved) {
 
 TEST_P(GoldenChannelEdits, ActivationsWithinASubspace) {
   const ChannelGolden golden("edits", GetParam());
-  const ModelComponents components = model_components(head_source(
-      golden.lm.transformer().weights(), golden.lm.config(), circuits_of(golden)));
+  const ModelComponents components = model_components(
+      head_source(golden.lm.transformer().weights(), golden.lm.config(), circuits_of(golden)));
   for (const auto& [name, setting] : golden.notes["activation"].items()) {
     std::vector<ComponentId> ids;
     for (const auto& id : setting["directions (layer, head, component of OV)"]) {
@@ -130,7 +133,10 @@ TEST_P(GoldenChannelEdits, ActivationsWithinASubspace) {
       golden.expect_near(edited(SubspaceOp::kReplace, alpha), key + "replace" + end, 1e-6);
       golden.expect_near(edited(SubspaceOp::kAdd, alpha), key + "add" + end, 1e-6);
       golden.expect_near(edited(SubspaceOp::kScale, factor), key + "scale" + end, 1e-6);
-      EXPECT_LT((edited(SubspaceOp::kAdd, alpha * 0) - logits(golden, nullptr)).abs().max().item<double>(),
+      EXPECT_LT((edited(SubspaceOp::kAdd, alpha * 0) - logits(golden, nullptr))
+                    .abs()
+                    .max()
+                    .item<double>(),
                 1e-10);
     }
   }
@@ -149,7 +155,8 @@ TEST_P(GoldenChannelInhibition, ScoresAreTheReferences) {
                                golden.tensors.at("pos_s2"), golden.tensors.at("order")};
   InhibitionOptions options;
   options.mover = head_of(golden.notes["mover"]);
-  for (const auto& head : golden.notes["inhibitor_set"]) options.inhibitors.push_back(head_of(head));
+  for (const auto& head : golden.notes["inhibitor_set"])
+    options.inhibitors.push_back(head_of(head));
   options.circuits = circuits_of(golden);
   const double within = 10 * tolerance(golden);
   for (const auto& [variant, name] :
@@ -161,7 +168,8 @@ TEST_P(GoldenChannelInhibition, ScoresAreTheReferences) {
       const Inhibition found = inhibition(golden.lm, batch, names, variant, options);
       golden.expect_near(found.clean.attention, "clean.attention", within);
       golden.expect_near(found.none.scores, "zeroed.scores", within);
-      golden.expect_near(found.coefficients, with_bias ? "coefficients" : "coefficients.nobias", within);
+      golden.expect_near(found.coefficients, with_bias ? "coefficients" : "coefficients.nobias",
+                         within);
       for (size_t i = 0; i < found.looks.size(); ++i) {
         const std::string tag = std::to_string(i) + (with_bias ? ".bias" : ".nobias");
         const std::string key = name + "." + tag;
@@ -192,10 +200,12 @@ TEST_P(GoldenChannelRegions, MapsAreMeasuredAndPredicted) {
   TokenBatch batch;
   batch.tokens = golden.tensors.at("tokens");
   std::vector<ComponentId> ids;
-  for (const auto& id : golden.notes["directions"]) ids.push_back({head_of(id), id[2].get<int64_t>()});
-  const Subspace subspace = subspace_of(
-      model_components(head_source(golden.lm.transformer().weights(), golden.lm.config(), circuits)),
-      ids);
+  for (const auto& id : golden.notes["directions"])
+    ids.push_back({head_of(id), id[2].get<int64_t>()});
+  const Subspace subspace =
+      subspace_of(model_components(
+                      head_source(golden.lm.transformer().weights(), golden.lm.config(), circuits)),
+                  ids);
   RegionOptions options;
   options.mover = head_of(golden.notes["mover"]);
   options.alpha = golden.tensors.at("alpha");
@@ -215,7 +225,11 @@ TEST_P(GoldenChannelRegions, MapsAreMeasuredAndPredicted) {
   EXPECT_TRUE(map.predicted_without_bias.equal(golden.tensors.at("predicted_index_affine")));
   EXPECT_TRUE((map.hull_distance > 1e-9).equal(golden.tensors.at("hull_vertex").to(at::kBool)));
   EXPECT_LT((alpha_grid(subspace.basis.size(1), 12, options.alpha.size(0) == 289 ? 17 : 7) -
-             options.alpha).abs().max().item<double>(), 1e-12);
+             options.alpha)
+                .abs()
+                .max()
+                .item<double>(),
+            1e-12);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GoldenChannelRegions,

@@ -50,10 +50,10 @@ at::Tensor of_readers(const LayerHeads& heads, const FactoredMatrix& qk, Composi
   fail(ErrorCode::kInternal, "composition: unknown type");
 }
 
-/// Rows first .. last of every X^T X, columns from first on: [N, rows, D - first].
-at::Tensor rows_of(const at::Tensor& X, int64_t first, int64_t last) {
-  const int64_t n = X.size(0), d = X.size(2);
-  const at::Tensor slice = at::empty({n, last - first, d - first}, X.options());
+/// Rows first .. last of every X^T X, columns from first on, in `memory`: [N, rows, D - first].
+at::Tensor rows_of(const at::Tensor& X, int64_t first, int64_t last, const at::Tensor& memory) {
+  const int64_t n = X.size(0), d = X.size(2), rows = last - first;
+  const at::Tensor slice = memory.slice(0, 0, n * rows * (d - first)).view({n, rows, d - first});
   at::parallel_for(0, n, 1, [&](int64_t begin, int64_t end) {
     const at::NoGradGuard no_grad;
     for (int64_t i = begin; i < end; ++i) {
@@ -73,12 +73,16 @@ at::Tensor inner_products(const at::Tensor& writers, const at::Tensor& readers, 
       (writers.size(0) + all_readers.size(0)) * d * static_cast<int64_t>(writers.element_size());
   const int64_t rows = std::clamp<int64_t>(kSliceBytes / row_bytes, 1, d);
   const int64_t layers_at_once = std::max<int64_t>(1, n_layers / 4);
+  // Used again for every slice: fresh memory would have to be faulted in each time.
+  const at::Tensor of_writers = at::empty({writers.size(0) * rows * d}, writers.options());
+  const at::Tensor of_readers = at::empty({all_readers.size(0) * rows * d}, writers.options());
   at::Tensor total = at::zeros({writers.size(0), all_readers.size(0)}, at::kDouble);
   Progress progress("composition", static_cast<uint64_t>(d), "rows");
   for (int64_t first = 0; first < d; first += rows) {
     throw_if_interrupted();
     const int64_t last = std::min(first + rows, d);
-    const at::Tensor m = rows_of(writers, first, last), n = rows_of(all_readers, first, last);
+    const at::Tensor m = rows_of(writers, first, last, of_writers);
+    const at::Tensor n = rows_of(all_readers, first, last, of_readers);
     // What lies right of the square on the diagonal stands for its mirror image too.
     m.slice(2, last - first).mul_(2);
     for (int64_t l = 0; l < n_layers; l += layers_at_once) {
@@ -94,8 +98,14 @@ at::Tensor inner_products(const at::Tensor& writers, const at::Tensor& readers, 
   return total;
 }
 
-/// |X|^2: the trace of X^T X.
-at::Tensor traces(const at::Tensor& X) { return X.to(at::kDouble).square().sum({-2, -1}); }
+/// |X|^2 of every head, the trace of X^T X: [L, ..., K, D] -> [L, ...], a layer at a time.
+at::Tensor traces(const at::Tensor& X) {
+  std::vector<at::Tensor> layers;
+  for (const at::Tensor& x : X.unbind(0)) {
+    layers.push_back(x.square().sum({-2, -1}, /*keepdim=*/false, at::kDouble));
+  }
+  return at::stack(layers);
+}
 
 at::Tensor path_mask(int64_t n_layers, int64_t n_heads) {  // double [L, H, L, H]
   const at::Tensor layer = at::arange(n_layers);

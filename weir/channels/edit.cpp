@@ -36,8 +36,8 @@ Chosen choose(const Weights& weights, const ModelConfig& config, const Component
   Chosen chosen{layer_heads(weights, config, edit.head.layer, options), edit.head.head, {}, {}};
   const bool is_ov = edit.circuit == EditedCircuit::kOv;
   const FactoredMatrix circuit = is_ov ? chosen.heads.ov() : chosen.heads.qk();
-  chosen.components = head_components(of_head(circuit, chosen.head),
-                                      is_ov ? SignRule::kRight : SignRule::kLeft);
+  chosen.components =
+      head_components(of_head(circuit, chosen.head), is_ov ? SignRule::kRight : SignRule::kLeft);
   const std::vector<int64_t> scaled = scaled_components(edit, config.d_head);
   chosen.index = at::tensor(scaled, at::kLong);
   return chosen;
@@ -62,8 +62,8 @@ void edit_ov(const ModelConfig& config, const Chosen& chosen, const ComponentEdi
              const CircuitOptions& options, BlockWeights* block) {
   const at::Tensor W_O = chosen.heads.W_O[chosen.head];  // [K, D]
   const at::Tensor V = chosen.right();
-  const at::Tensor post = gain_of(config, block->ln1_post, options.fold, config.d_model,
-                                  options.dtype);
+  const at::Tensor post =
+      gain_of(config, block->ln1_post, options.fold, config.d_model, options.dtype);
   const at::Tensor change = (edit.scale - 1) * at::matmul(at::matmul(W_O, V), V.t()) / post;
   at::Tensor all = block->attn.W_O.dense(options.dtype).clone();
   const int64_t first = chosen.head * config.d_head;
@@ -89,8 +89,8 @@ void put_reader(const ModelConfig& config, const NormWeights& ln1, const Circuit
   if (options.fold && ln1.b.defined()) own = own - at::matmul(ln1.b.to(options.dtype), raw);
   const bool has_bias = bias->defined();
   if (!has_bias && own.abs().max().item<double>() < 1e-12) return;
-  at::Tensor biases = has_bias ? bias->to(options.dtype).clone()
-                               : at::zeros({all.size(1)}, options.dtype);
+  at::Tensor biases =
+      has_bias ? bias->to(options.dtype).clone() : at::zeros({all.size(1)}, options.dtype);
   biases.slice(0, head * config.d_head, (head + 1) * config.d_head).copy_(own);
   *bias = biases;
 }
@@ -194,8 +194,8 @@ std::vector<NamedHook> qk_score_edit(const Weights& weights, const ModelConfig& 
   const HookFn keep = [read, ln1, is_folded, &config](const at::Tensor& x, const HookContext&) {
     const NormWeights none;
     const NormWeights& own = is_folded ? none : ln1;
-    *read = ln1.present ? norm(x, config.norm, config.norm_eps, own.w, own.b, config.norm_offset)
-                        : x;
+    *read =
+        ln1.present ? norm(x, config.norm, config.norm_eps, own.w, own.b, config.norm_offset) : x;
     return x;
   };
   const double factor = edit.scale - 1;

@@ -24,8 +24,8 @@ struct ComponentEdit {
   HeadId head;
   EditedCircuit circuit = EditedCircuit::kOv;
   std::vector<int64_t> components;
-  double scale = 0;    ///< 0 removes, 1 changes nothing, negative inverts.
-  bool keep = false;   ///< The other components are scaled instead.
+  double scale = 0;   ///< 0 removes, 1 changes nothing, negative inverts.
+  bool keep = false;  ///< The other components are scaled instead.
   /// OV: what the value bias adds, b_V W_O, goes through the same map; false: it stays.
   bool edit_bias = false;
 };

@@ -16,8 +16,7 @@ double distance_within(const at::Tensor& p, const at::Tensor& chosen) {
   const at::Tensor origin = chosen[0];
   if (chosen.size(0) == 1) return (p - origin).norm().item<double>();
   const at::Tensor edges = (chosen.slice(0, 1) - origin).t();  // [c, m]
-  const at::Tensor w =
-      at::matmul(at::linalg_pinv(edges), (p - origin).unsqueeze(1)).squeeze(1);
+  const at::Tensor w = at::matmul(at::linalg_pinv(edges), (p - origin).unsqueeze(1)).squeeze(1);
   const double first = 1 - w.sum().item<double>();
   if (first < -1e-12 || w.min().item<double>() < -1e-12) {
     return std::numeric_limits<double>::infinity();
@@ -49,15 +48,16 @@ void choices(int64_t n, int64_t m, const See& see) {
 // that simplex's affine hull.
 double hull_distance(const at::Tensor& points, int64_t i) {
   const int64_t n = points.size(0), c = points.size(1);
-  require(c <= 3 && n >= 2, "hull: expected at least 2 points in at most 3 dimensions, got {} in {}",
-          n, c);
+  require(c <= 3 && n >= 2,
+          "hull: expected at least 2 points in at most 3 dimensions, got {} in {}", n, c);
   const at::Tensor wide = points.to(at::kCPU, at::kDouble);
   const at::Tensor p = wide[i];
   const at::Tensor others = at::cat({wide.slice(0, 0, i), wide.slice(0, i + 1)});
   double least = std::numeric_limits<double>::infinity();
   for (int64_t m = 1; m <= std::min(c + 1, n - 1); ++m) {
     choices(n - 1, m, [&](const std::vector<int64_t>& index) {
-      least = std::min(least, distance_within(p, others.index_select(0, at::tensor(index, at::kLong))));
+      least =
+          std::min(least, distance_within(p, others.index_select(0, at::tensor(index, at::kLong))));
     });
   }
   return least;

@@ -137,8 +137,8 @@ Inhibition inhibition(const LanguageModel& lm, const TokenBatch& batch, const Na
   const MoverLook& base = is_addition ? found.none : found.clean;
   Progress progress("inhibition", static_cast<uint64_t>(V.size(1)), "components");
   for (int64_t i = 0; i < V.size(1); ++i) {
-    const at::Tensor part =
-        (found.coefficients.select(1, i).unsqueeze(1) * V.select(1, i)).to(lm.transformer().dtype());
+    const at::Tensor part = (found.coefficients.select(1, i).unsqueeze(1) * V.select(1, i))
+                                .to(lm.transformer().dtype());
     MoverLook look;
     if (variant == InhibitionVariant::kRemoval) {
       ComponentEdit edit;

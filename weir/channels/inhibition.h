@@ -49,9 +49,9 @@ struct InhibitionOptions {
 /// repeated (2406.09519, Fig. 2; the score is our definition, docs/methods/channels.md): bias of
 /// the clean run minus that of the edited one; of kAddition bias added back minus bias of none.
 struct Inhibition {
-  MoverLook clean, none;               ///< none: without all inhibitors
-  at::Tensor coefficients;             ///< [N, K] c: output at the last position . v_i
-  std::vector<MoverLook> looks;        ///< [K]
+  MoverLook clean, none;                           ///< none: without all inhibitors
+  at::Tensor coefficients;                         ///< [N, K] c: output at the last position . v_i
+  std::vector<MoverLook> looks;                    ///< [K]
   std::vector<MoverBias> by_attention, by_scores;  ///< [K] the inhibition scores
 };
 Inhibition inhibition(const LanguageModel& lm, const TokenBatch& batch, const NamePositions& names,

@@ -71,7 +71,7 @@ void measure(const Experiments& prompts, const at::Tensor& items, const RegionOp
   const at::Tensor last = prompts.cache()[name_of(layer, "hook_resid_pre")];
   const at::Tensor moves = at::matmul(options.alpha.to(last.scalar_type()),
                                       subspace.basis.to(last.scalar_type()).t());  // [A, D]
-  const at::Tensor ids = prompts.batch().tokens.gather(1, items);                   // [N, n]
+  const at::Tensor ids = prompts.batch().tokens.gather(1, items);                  // [N, n]
   std::vector<at::Tensor> scores, said;
   at::Tensor seen;
   prompts.run_hooked(
@@ -153,7 +153,8 @@ RegionMap region_map(const LanguageModel& lm, const TokenBatch& batch, const at:
   map.predicted_without_bias = affine.argmax(-1);
   map.predicted = (affine + map.std.unsqueeze(-1) * map.bias.unsqueeze(1)).argmax(-1);
   map.spread = map.slope.std(1, false).mean(0);
-  if (options.hull && subspace.basis.size(1) <= 3) map.hull_distance = all_hull_distances(map.slope);
+  if (options.hull && subspace.basis.size(1) <= 3)
+    map.hull_distance = all_hull_distances(map.slope);
   if (options.measure) measure(prompts, rows, options, subspace, &map);
   return map;
 }

@@ -15,11 +15,11 @@ namespace weir {
 /// out: the more items, the fewer.
 /// N prompts, A points, n items, c directions.
 struct RegionMap {
-  at::Tensor slope;      ///< [N, n, c]
-  at::Tensor intercept;  ///< [N, n]
-  at::Tensor bias;       ///< [N, n] b_Q . k_p
-  at::Tensor std;        ///< [N, A]
-  at::Tensor keys;       ///< [N, n, K], turned where the model turns them
+  at::Tensor slope;            ///< [N, n, c]
+  at::Tensor intercept;        ///< [N, n]
+  at::Tensor bias;             ///< [N, n] b_Q . k_p
+  at::Tensor std;              ///< [N, A]
+  at::Tensor keys;             ///< [N, n, K], turned where the model turns them
   at::Tensor measured_scores;  ///< [N, A, n], before the softmax; undefined unless measured
   /// int64 [N, A]: the item with the highest score, as measured and by the two closed forms.
   at::Tensor measured, predicted, predicted_without_bias;
@@ -30,7 +30,7 @@ struct RegionMap {
 
 struct RegionOptions {
   HeadId mover;
-  at::Tensor alpha;   ///< [A, c] along the subspace's basis
+  at::Tensor alpha;     ///< [A, c] along the subspace's basis
   bool measure = true;  ///< Also run the model from the mover's layer on, at every point.
   bool hull = true;     ///< Also distances from hulls (c at most 3)
 };

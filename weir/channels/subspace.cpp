@@ -8,9 +8,9 @@
 namespace weir {
 
 Subspace subspace_of(const at::Tensor& directions) {
-  require(directions.dim() == 2 && directions.size(1) > 0 &&
-              directions.size(1) <= directions.size(0),
-          "subspace: expected directions [d_model, c], got {}", c10::str(directions.sizes()));
+  require(
+      directions.dim() == 2 && directions.size(1) > 0 && directions.size(1) <= directions.size(0),
+      "subspace: expected directions [d_model, c], got {}", c10::str(directions.sizes()));
   const auto [q, r] = at::linalg_qr(directions.to(at::kDouble), "reduced");
   const at::Tensor diagonal = r.diagonal();
   require(diagonal.abs().min().item<double>() > 1e-6 * diagonal.abs().max().item<double>(),
@@ -41,7 +41,8 @@ std::vector<Intervention> subspace_edit(const Subspace& subspace, SubspaceOp op,
                                         const at::Tensor& alpha, const SubspacePlace& place) {
   Intervention base;
   const bool is_query = place.query_head >= 0;
-  base.where = fmt::format("blocks.{}.{}", place.layer, is_query ? "hook_q_input" : "hook_resid_pre");
+  base.where =
+      fmt::format("blocks.{}.{}", place.layer, is_query ? "hook_q_input" : "hook_resid_pre");
   if (!place.positions.empty()) base.positions = place.positions;
   if (is_query) base.heads = std::vector<int64_t>{place.query_head};
   std::vector<Intervention> edits;
