@@ -230,6 +230,7 @@ void add_patch(Verb& weir) {
         "weir patch MODEL --pairs pairs.safetensors --kind mlp_out --method both --save out"}});
   add_model_options(verb, options->model);
   add_prompt_options(verb, options->prompts);
+  options->prompts.task.needs_pairs = true;
   verb.choice("--kind", &options->kind,
               {"resid_pre", "resid_mid", "resid_post", "attn_out", "mlp_out", "head_z", "head_q",
                "head_k", "head_v", "head_pattern", "path_final", "path_q", "path_k", "path_v",

@@ -72,17 +72,39 @@ PromptSet read_texts(const PromptOptions& options, const Tokenizer& tokenizer) {
     if (!options.wrongs.empty()) prompt.wrong = options.wrongs[i];
     prompts.push_back(std::move(prompt));
   }
-  return tokenize_prompts(tokenizer, prompts, {"prompts", 0, false});
+  return tokenize_prompts(tokenizer, prompts,
+                          {"prompts", 0, options.task.needs_pairs, options.task.prefix});
+}
+
+/// Options that the chosen source would not heed are a mistake.
+void check_usage(const PromptOptions& options) {
+  const int n_sources =
+      int(!options.source.empty()) + int(!options.pairs.empty()) + int(!options.texts.empty());
+  require_usage(n_sources == 1,
+                fmt::format("expected one of --task, --pairs and --prompt, found {}", n_sources));
+  require_usage(!options.texts.empty() || (options.answers.empty() && options.wrongs.empty()),
+                "--answer and --wrong: expected a --prompt that they belong to, found none");
+  const TaskOptions& task = options.task;
+  const bool is_task_asked =
+      task.n > 0 || task.shots > 0 || !task.variant.empty() || !task.corruption.empty();
+  require_usage(!options.source.empty() || !is_task_asked,
+                "-n, --shots, --variant and --corruption: expected a --task that they belong to, "
+                "found none");
+  require_usage(options.pairs.empty() || task.prefix.empty(),
+                "--prefix: expected a --task or a --prompt, found --pairs, which are ids");
 }
 
 }  // namespace
 
 void add_task_options(Verb& verb, TaskOptions& options) {
-  verb.option("-n", &options.n, "N", "Prompts to make", {1})
+  verb.option("-n", &options.n, "N",
+              "How many prompts; 0: 100 of a generator, all of a relation or a file", {1})
       .option("--seed", &options.seed, "S", "Of the prompts")
       .option("--shots", &options.shots, "K", "Solved examples before each prompt", {0})
       .option("--variant", &options.variant, "V", "Of the task (weir tasks list)")
-      .option("--corruption", &options.corruption, "C", "How partners differ (weir tasks list)");
+      .option("--corruption", &options.corruption, "C", "How partners differ (weir tasks list)")
+      .option("--prefix", &options.prefix, "TEXT",
+              "Before every prompt: '<|endoftext|>' for a model that expects it");
 }
 
 void add_prompt_options(Verb& verb, PromptOptions& options) {
@@ -99,20 +121,34 @@ PromptSet read_task(const std::string& source, const TaskOptions& options,
                     const Tokenizer& tokenizer) {
   std::error_code ignored;
   const bool is_file = !is_task(source) && std::filesystem::exists(source, ignored);
-  const PromptSet set =
-      is_file ? read_prompt_set(source, tokenizer) : make_task(source, options, tokenizer);
-  for (const std::string& note : set.notes) log::info("{}: {}", set.task, note);
-  return set;
+  return is_file ? read_prompt_set(source, tokenizer, options)
+                 : make_task(source, options, tokenizer);
+}
+
+void check_ids(const PromptSet& set, const LanguageModel& lm) {
+  const int64_t vocab = lm.config().d_vocab;
+  for (size_t n = 0; n < set.prompts.size(); ++n) {
+    const Prompt& prompt = set.prompts[n];
+    for (const auto* ids :
+         {&prompt.clean.tokens, &prompt.corrupt.tokens, &prompt.answer, &prompt.wrong}) {
+      for (const int64_t id : *ids) {
+        require(id >= 0 && id < vocab,
+                "{}: expected token ids below {}, the model's vocabulary, got {} in prompt {}",
+                set.task, vocab, id, n);
+      }
+    }
+  }
 }
 
 PromptSet read_prompts(const PromptOptions& options, const LanguageModel& lm) {
-  const int n_sources =
-      int(!options.source.empty()) + int(!options.pairs.empty()) + int(!options.texts.empty());
-  require_usage(n_sources == 1,
-                fmt::format("expected one of --task, --pairs and --prompt, found {}", n_sources));
-  if (!options.pairs.empty()) return read_pairs(options.pairs);
-  if (!options.texts.empty()) return read_texts(options, lm.tokenizer());
-  return read_task(options.source, options.task, lm.tokenizer());
+  check_usage(options);
+  PromptSet set = !options.pairs.empty() ? read_pairs(options.pairs)
+                  : !options.texts.empty()
+                      ? read_texts(options, lm.tokenizer())
+                      : read_task(options.source, options.task, lm.tokenizer());
+  for (const std::string& note : set.notes) log::warn("{}: {}", set.task, note);
+  check_ids(set, lm);
+  return set;
 }
 
 }  // namespace weir::cli

@@ -21,16 +21,18 @@ struct PromptOptions {
   TaskOptions task;
 };
 /// --task T, --pairs F, --prompt TEXT --answer TEXT [--wrong TEXT], -n, --seed, --shots, --variant,
-/// --corruption.
+/// --corruption, --prefix.
 void add_prompt_options(Verb& verb, PromptOptions& options);
-/// -n, --seed, --shots, --variant, --corruption.
+/// -n, --seed, --shots, --variant, --corruption, --prefix.
 void add_task_options(Verb& verb, TaskOptions& options);
 
-/// Exactly one source must be given, else a UsageError. What the set has to say of itself
-/// (PromptSet::notes) is logged.
+/// Exactly one source must be given, with its own options only, else a UsageError. What the set has
+/// to say of itself (PromptSet::notes) goes to stderr.
 PromptSet read_prompts(const PromptOptions& options, const LanguageModel& lm);
 /// A task's name, else a file.
 PromptSet read_task(const std::string& source, const TaskOptions& options,
                     const Tokenizer& tokenizer);
+/// kInvalidArgument names the first prompt with an id that the model does not have.
+void check_ids(const PromptSet& set, const LanguageModel& lm);
 
 }  // namespace weir::cli

@@ -1,4 +1,7 @@
+#include <algorithm>
 #include <chrono>
+#include <numeric>
+#include <set>
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -21,18 +24,33 @@ namespace {
 using nlohmann::ordered_json;
 
 void list(const OutputOptions& output) {
-  TableBlock table{"Tasks", {"name", "what", "variants", "corruptions"}, {}, ""};
+  Report report{"Tasks", plain_provenance(), {}};
   ordered_json rows = ordered_json::array();
   for (const Task& task : tasks()) {
-    table.rows.push_back({task.name, task.summary,
-                          fmt::format("{}", fmt::join(task.variants, ", ")),
-                          fmt::format("{}", fmt::join(task.corruptions, ", "))});
+    report.blocks.push_back(TextBlock{
+        task.name, fmt::format("{}\nvariants: {}\ncorruptions: {}", task.summary,
+                               fmt::join(task.variants, ", "), fmt::join(task.corruptions, ", "))});
     rows.push_back({{"name", task.name},
                     {"summary", task.summary},
                     {"variants", task.variants},
                     {"corruptions", task.corruptions}});
   }
-  show_document({"Tasks", plain_provenance(), {std::move(table)}}, output, rows);
+  show_document(report, output, rows);
+}
+
+/// The end of a prompt, which is what differs when examples stand before it.
+std::string tail(const std::string& text) {
+  constexpr size_t kBytes = 48;
+  if (text.size() <= kBytes) return text;
+  size_t begin = text.size() - kBytes;
+  while (begin < text.size() && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) ++begin;
+  return "…" + text.substr(begin);
+}
+
+std::string notes_text(const PromptSet& set) {
+  std::string text;
+  for (const std::string& note : set.notes) text += "\nNote: " + note + ".";
+  return text;
 }
 
 struct MakeVerb {
@@ -48,12 +66,12 @@ void make(const MakeVerb& verb) {
   TableBlock table{"First prompts", {"prompt", "answer", "wrong", "partner"}, {}, ""};
   for (size_t n = 0; n < std::min<size_t>(set.prompts.size(), 10); ++n) {
     const Prompt& prompt = set.prompts[n];
-    table.rows.push_back({tokenizer.decode(prompt.clean.tokens, true),
+    table.rows.push_back({tail(tokenizer.decode(prompt.clean.tokens, true)),
                           tokenizer.decode(prompt.answer), tokenizer.decode(prompt.wrong),
-                          tokenizer.decode(prompt.corrupt.tokens, true)});
+                          tail(tokenizer.decode(prompt.corrupt.tokens, true))});
   }
-  TextBlock summary{"", fmt::format("{} prompts of {} in {}.", set.size(), set.task, verb.save)};
-  for (const std::string& note : set.notes) summary.text += " " + note + ".";
+  TextBlock summary{"", fmt::format("{} prompts of {} in {}.{}", set.size(), set.task, verb.save,
+                                    notes_text(set))};
   show_document(
       {"Prompts of " + set.task, plain_provenance(), {std::move(summary), std::move(table)}},
       verb.output,
@@ -90,11 +108,27 @@ std::vector<Measure> measures(const PromptScores& scores) {
   return all;
 }
 
-TableBlock interval_table(const PromptScores& scores, ordered_json* result) {
+/// Prompts of one subject are not independent: they are drawn together.
+std::vector<int64_t> clusters_of(const PromptSet& set) {
+  const bool has_subjects =
+      std::all_of(set.prompts.begin(), set.prompts.end(),
+                  [](const Prompt& prompt) { return prompt.groups.count("subject") > 0; });
+  if (has_subjects) return set.group("subject").index;
+  std::vector<int64_t> each(set.prompts.size());
+  std::iota(each.begin(), each.end(), 0);
+  return each;
+}
+
+TableBlock interval_table(const PromptSet& set, const PromptScores& scores, ordered_json* result) {
   TableBlock table{"Scores", {"measure", "mean", "low", "high", "prompts"}, {}, ""};
-  table.note = "low and high: 95 % bootstrap interval over prompts";
+  const std::vector<int64_t> clusters = clusters_of(set);
+  const auto n_clusters = std::set<int64_t>(clusters.begin(), clusters.end()).size();
+  table.note = fmt::format("low and high: 95 % bootstrap interval over {}",
+                           n_clusters < clusters.size()
+                               ? fmt::format("{} subjects with all their prompts", n_clusters)
+                               : "prompts");
   for (const Measure& measure : measures(scores)) {
-    const MeanInterval interval = bootstrap_mean(measure.values);
+    const MeanInterval interval = bootstrap_mean(measure.values, clusters);
     table.rows.push_back({measure.name, interval.mean, interval.low, interval.high,
                           static_cast<double>(interval.n)});
     (*result)["summary"].push_back({{"measure", measure.name},
@@ -128,7 +162,7 @@ TableBlock prompt_table(const LanguageModel& lm, const PromptSet& set, const Pro
       "Prompts", {"prompt", "answer", "probability", "rank", "the model says"}, {}, ""};
   for (int64_t n = 0; n < set.size(); ++n) {
     const Prompt& prompt = set.prompts[static_cast<size_t>(n)];
-    table.rows.push_back({lm.tokenizer().decode(prompt.clean.tokens, true),
+    table.rows.push_back({tail(lm.tokenizer().decode(prompt.clean.tokens, true)),
                           lm.token_text(prompt.answer.front()),
                           std::exp(scores.log_prob[n].item<double>()),
                           static_cast<double>(scores.rank[n].item<int64_t>()),
@@ -141,6 +175,8 @@ void score(const ScoreVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
   const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
   const PromptSet set = read_task(verb.source, verb.task, lm.tokenizer());
+  check_ids(set, lm);
+  set.answers();  // Refuses a prompt without an answer before the model runs.
   ScoreOptions options;
   options.whole_answer = verb.whole;
   options.interventions = read_interventions(verb.intervene);
@@ -155,7 +191,8 @@ void score(const ScoreVerb& verb) {
                          {"top", to_json(scores.top)},
                          {"whole_log_prob", to_json(scores.whole_log_prob)}};
   Report report{"Scores of " + set.task, {}, {}};
-  report.blocks.push_back(interval_table(scores, &result));
+  report.blocks.push_back(interval_table(set, scores, &result));
+  if (!set.notes.empty()) report.blocks.push_back(TextBlock{"", notes_text(set).substr(1)});
   if (!verb.group.empty()) report.blocks.push_back(group_table(set, scores, verb.group));
   report.blocks.push_back(prompt_table(lm, set, scores));
   report.provenance = provenance(lm, verb.model, seconds_since(start));
@@ -176,7 +213,9 @@ void add_make(Verb& group) {
        "makes the prompts of a task and saves them",
        "One prompt a line, as tokens of the model's tokenizer, with named positions, answers and "
        "partners (docs/methods/tasks.md). The same seed gives the same prompts.",
-       {"weir tasks make ioi -n 200 --seed 0 --model smollm2-135m --save ioi.jsonl"}});
+       {"weir tasks make ioi -n 200 --seed 0 --model smollm2-135m --save ioi.jsonl",
+        "weir tasks make known_1000.json -n 50 --shots 2 --model smollm2-135m --save "
+        "facts.jsonl"}});
   verb.argument("NAME", &options->name, "A task, or a file of prompts to convert")
       .option("--model", &options->model, "M", "Whose tokenizer cuts the prompts")
       .required();

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "weir/tasks/task.h"
 
 namespace weir {
@@ -33,7 +35,7 @@ const std::vector<std::string> kCarriers = {"It's crucial to know that",
                                             "In case you didn't know,",
                                             "To emphasize,"};
 const std::vector<std::string> kOtherNouns = {"history", "climate", "language", "economy"};
-constexpr size_t kPrefixBytes = 13;  // What the corruption "prefix" drops.
+constexpr size_t kCutBytes = 13;  // What the variant "cut-carrier" drops.
 
 PromptText clause(const std::string& carrier, const std::string& country, bool is_possessive,
                   const std::string& noun = "capital") {
@@ -58,10 +60,6 @@ std::vector<TextPrompt::Corruption> corrupted(const std::string& how, const std:
     }
     return found;
   }
-  if (how == "prefix") {
-    const std::string cut = carrier.substr(std::min(kPrefixBytes, carrier.size()));
-    return {{clause(cut, country.name, is_possessive), capital}};
-  }
   for (const Country& other : others) {
     if (other.name == country.name) continue;
     // "country" keeps the label, "swap" takes the other capital with the other country; "city"
@@ -77,16 +75,24 @@ std::vector<TextPrompt::Corruption> corrupted(const std::string& how, const std:
 
 std::vector<TextPrompt> capitals_prompts(const TaskOptions& options, const Tokenizer&, Draw& draw) {
   const bool is_possessive = options.variant == "possessive";
+  const bool is_cut = options.variant == "cut-carrier";
+  std::vector<Country> countries;
+  for (const Country& country : kCountries) {
+    const bool is_left_out =
+        options.variant.rfind("only-", 0) == 0 && options.variant.substr(5) != country.name;
+    if (!is_left_out) countries.push_back(country);
+  }
   std::vector<TextPrompt> prompts;
   std::set<std::string> seen;
-  const auto n = static_cast<size_t>(options.n);
-  const size_t n_different = kCarriers.size() * kCountries.size();
-  while (prompts.size() < std::min(n, n_different)) {
+  const size_t n = std::min(static_cast<size_t>(options.n), kCarriers.size() * countries.size());
+  while (prompts.size() < n) {
     const size_t t = draw.below(kCarriers.size());
-    const Country& country = draw.pick(kCountries);
+    const Country& country = draw.pick(countries);
+    if (!seen.insert(fmt::format("{} {}", t, country.name)).second) continue;
+    const std::string carrier =
+        is_cut ? kCarriers[t].substr(std::min(kCutBytes, kCarriers[t].size())) : kCarriers[t];
     TextPrompt prompt;
-    prompt.clean = clause(kCarriers[t], country.name, is_possessive);
-    if (!seen.insert(prompt.clean.text).second) continue;
+    prompt.clean = clause(carrier, country.name, is_possessive);
     prompt.answer = std::string(" ") + country.capital;
     if (options.variant == "counterfactual") {
       // The city that a context would claim: the true one stays the answer.
@@ -95,12 +101,28 @@ std::vector<TextPrompt> capitals_prompts(const TaskOptions& options, const Token
       prompt.wrong = " " + claimed;
       prompt.labels["in_context"] = " " + claimed;
     }
-    prompt.corruptions = corrupted(options.corruption, kCarriers[t], country, is_possessive, draw);
-    prompt.labels["subject"] = std::string(" ") + country.name;
+    prompt.corruptions = corrupted(options.corruption, carrier, country, is_possessive, draw);
+    // Without another country in the partner: the released "iw-n", capital against country.
+    const std::string topic = std::string(" ") + country.name;
+    if (options.corruption == "relation" && prompt.wrong.empty()) prompt.wrong = topic;
+    prompt.labels["subject"] = topic;
+    prompt.labels["relation"] = " capital";
     prompt.groups = {{"subject", country.name}, {"template", std::to_string(t)}};
     prompts.push_back(std::move(prompt));
   }
   return prompts;
+}
+
+std::vector<TextPrompt> capitals_shots() {
+  std::vector<TextPrompt> shots;
+  for (const Country& country : kCountries) {
+    TextPrompt shot;
+    shot.clean = PromptText().add("The capital of ").add(country.name, "subject").add(" is");
+    shot.answer = std::string(" ") + country.capital;
+    shot.groups["subject"] = country.name;
+    shots.push_back(std::move(shot));
+  }
+  return shots;
 }
 
 }  // namespace weir

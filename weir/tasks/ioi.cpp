@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <map>
+
 #include "weir/base/error.h"
 #include "weir/tasks/task.h"
 
@@ -14,15 +17,28 @@ const std::vector<std::string> kTemplates = {
     "Yesterday, [A] and [B] met at the [P], and [S] sold a [O] to",
     "Because [A] and [B] were late for the [P], [S] lent a [O] to",
     "The friends [A] and [B] found a [O] at the [P]. Later, [S] gave it to",
-    "As soon as [A] and [B] reached the [P], [S] showed a [O] to"};
+    "As soon as [A] and [B] reached the [P], [S] showed a [O] to",
+    "Before [A] and [B] said goodbye at the [P], [S] offered a [O] to",
+    "On the way to the [P], [A] and [B] found a [O]. After a while, [S] handed it to",
+    "Last week, [A] and [B] worked at the [P]. In the end, [S] promised a [O] to",
+    "Since [A] and [B] had some time at the [P], [S] brought a [O] to",
+    "In the morning, [A] and [B] opened the [P]. Soon after, [S] sent a [O] to",
+    "Although [A] and [B] were tired of the [P], [S] still bought a [O] for",
+    "Once [A] and [B] had tidied up the [P], [S] returned a [O] to"};
 const std::vector<std::string> kNames = {
-    "Mary",    "John",    "Tom",       "James",    "Dan",     "Sarah",   "Michael", "David",
-    "Robert",  "William", "Richard",   "Joseph",   "Thomas",  "Charles", "Daniel",  "Matthew",
-    "Anthony", "Mark",    "Paul",      "Steven",   "Andrew",  "Kenneth", "George",  "Kevin",
-    "Brian",   "Edward",  "Jason",     "Jeff",     "Ryan",    "Jacob",   "Eric",    "Adam",
-    "Peter",   "Henry",   "Jack",      "Simon",    "Alice",   "Emma",    "Laura",   "Anna",
-    "Emily",   "Lisa",    "Karen",     "Susan",    "Helen",   "Rachel",  "Amy",     "Kate",
-    "Julia",   "Linda",   "Elizabeth", "Jennifer", "Jessica", "Rose"};
+    "Mary",    "John",     "Tom",       "James",    "Dan",     "Sarah",   "Michael", "David",
+    "Robert",  "William",  "Richard",   "Joseph",   "Thomas",  "Charles", "Daniel",  "Matthew",
+    "Anthony", "Mark",     "Paul",      "Steven",   "Andrew",  "Kenneth", "George",  "Kevin",
+    "Brian",   "Edward",   "Jason",     "Jeff",     "Ryan",    "Jacob",   "Eric",    "Adam",
+    "Peter",   "Henry",    "Jack",      "Simon",    "Alice",   "Emma",    "Laura",   "Anna",
+    "Emily",   "Lisa",     "Karen",     "Susan",    "Helen",   "Rachel",  "Amy",     "Kate",
+    "Julia",   "Linda",    "Elizabeth", "Jennifer", "Jessica", "Rose",    "Aaron",   "Alan",
+    "Albert",  "Alex",     "Amanda",    "Andrea",   "Angela",  "Arthur",  "Ben",     "Bruce",
+    "Carl",    "Caroline", "Chris",     "Claire",   "Clark",   "Connor",  "Dean",    "Diana",
+    "Donald",  "Eva",      "Frank",     "Fred",     "Gary",    "Grant",   "Harry",   "Ian",
+    "Ivan",    "Jane",     "Jim",       "Joe",      "Jordan",  "Justin",  "Kelly",   "Ken",
+    "Lewis",   "Louis",    "Lucy",      "Maria",    "Martin",  "Max",     "Nick",    "Oliver",
+    "Patrick", "Philip",   "Ruth"};
 const std::vector<std::string> kPlaces = {"store",    "garden", "restaurant", "school",
                                           "hospital", "office", "house",      "station"};
 const std::vector<std::string> kObjects = {"ring",     "kiss",     "bone",  "basketball",
@@ -32,30 +48,31 @@ struct Words {
   std::string a, b, s, place, object;
 };
 
-/// `roles`: the part that [A], [B] and [S] are.
+/// Adds what stands between two slots; the first word after S1 is a part of its own.
+void add_between(PromptText& prompt, const std::string& text, const std::string& before) {
+  const size_t end = before == "s1" ? text.find_first_of(" ,.", 1) : 0;
+  if (end > 0) prompt.add(text.substr(0, end), "s1_next");
+  if (end < text.size()) prompt.add(text.substr(end));
+}
+
+/// `role_a`, `role_b`: the part that [A] and [B] are. [S] is "s2".
 PromptText filled(const std::string& form, const Words& words, const std::string& role_a,
                   const std::string& role_b) {
+  const std::map<char, std::pair<std::string, std::string>> slots = {
+      {'A', {words.a, role_a}},
+      {'B', {words.b, role_b}},
+      {'S', {words.s, "s2"}},
+      {'P', {words.place, "place"}},
+      {'O', {words.object, "object"}}};
   PromptText prompt;
+  std::string before;  // The part that stands last.
   for (size_t at = 0; at < form.size();) {
-    const size_t open = form.find('[', at);
-    prompt.add(form.substr(at, open - at));
-    if (open == std::string::npos) break;
-    switch (form[open + 1]) {
-      case 'A':
-        prompt.add(words.a, role_a);
-        break;
-      case 'B':
-        prompt.add(words.b, role_b);
-        break;
-      case 'S':
-        prompt.add(words.s, "s2");
-        break;
-      case 'P':
-        prompt.add(words.place, "place");
-        break;
-      default:
-        prompt.add(words.object, "object");
-    }
+    const size_t open = std::min(form.find('[', at), form.size());
+    if (open > at) add_between(prompt, form.substr(at, open - at), before);
+    if (open == form.size()) break;
+    const auto& [word, part] = slots.at(form[open + 1]);
+    prompt.add(word, part);
+    before = part;
     at = open + 3;
   }
   return prompt;
@@ -87,6 +104,12 @@ std::vector<TextPrompt> ioi_prompts(const TaskOptions& options, const Tokenizer&
       prompt.corruptions = {{sentence(people[0], people[1], people[0]), " " + people[1]}};
     } else if (options.corruption == "random-s2") {
       prompt.corruptions = {{sentence(people[0], people[1], people[2]), " " + people[0]}};
+    } else if (options.corruption == "random-s1") {
+      prompt.corruptions = {{sentence(people[0], people[2], people[1]), " " + people[0]}};
+    } else if (options.corruption == "random-io") {
+      prompt.corruptions = {{sentence(people[2], people[1], people[1]), " " + people[2]}};
+    } else if (options.corruption == "swap") {  // The two names of the first clause change places.
+      prompt.corruptions = {{sentence(people[1], people[0], people[1]), " " + people[0]}};
     } else {
       prompt.corruptions = {{sentence(people[2], people[3], people[4]), " " + people[2]}};
     }

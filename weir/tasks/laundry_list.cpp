@@ -12,8 +12,10 @@ const std::vector<std::string> kThings = {
     "hammer", "kite",     "map",    "mirror", "needle", "pillow", "pot",    "radio",  "rope",
     "soap",   "spoon",    "stamp",  "stone",  "sword",  "table",  "towel",  "toy",    "wheel",
     "basket", "blanket",  "bread",  "camera", "carpet", "drum",   "guitar", "ladder", "letter"};
-const std::vector<std::string> kOrdinals = {"first", "second",  "third",  "fourth", "fifth",
-                                            "sixth", "seventh", "eighth", "ninth",  "tenth"};
+const std::vector<std::string> kOrdinals = {
+    "first",     "second",    "third",       "fourth",     "fifth",      "sixth",      "seventh",
+    "eighth",    "ninth",     "tenth",       "eleventh",   "twelfth",    "thirteenth", "fourteenth",
+    "fifteenth", "sixteenth", "seventeenth", "eighteenth", "nineteenth", "twentieth"};
 
 std::string enumeration_mark(size_t i, size_t n, const std::string& article) {
   if (i == 0) return " " + article + " ";

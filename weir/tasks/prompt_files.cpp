@@ -9,8 +9,8 @@
 #include "weir/io/atomic_file.h"
 #include "weir/io/json.h"
 #include "weir/io/mapped_file.h"
-#include "weir/tasks/prompt_text.h"
-#include "weir/tasks/relation.h"
+#include "weir/tasks/csv_records.h"
+#include "weir/tasks/prompt_entry.h"
 
 namespace weir {
 namespace {
@@ -18,189 +18,119 @@ namespace {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
-std::string spaced(const std::string& word) {
-  return word.empty() || word.front() == ' ' ? word : " " + word;
-}
-
-/// A text whose part `name` is its first occurrence of `part`, if it has one.
-PromptText with_part(const std::string& text, const std::string& part, const std::string& name) {
-  PromptText prompt{text, {}};
-  const size_t begin = part.empty() ? std::string::npos : text.find(part);
-  if (begin != std::string::npos) prompt.parts[name] = {begin, begin + part.size()};
-  return prompt;
-}
-
-// --- Weir's own lines
-
-PromptText text_of(const json& entry, const std::string& what) {
-  PromptText prompt{io::get_string(entry, "text", what), {}};
-  const json parts = entry.value("parts", json::object());
-  for (const auto& [name, span] : parts.items()) {
-    const bool is_pair = span.is_array() && span.size() == 2 && span[0].is_number_unsigned() &&
-                         span[1].is_number_unsigned() && span[0] < span[1] &&
-                         span[1].get<size_t>() <= prompt.text.size();
-    if (!is_pair) {
-      fail(ErrorCode::kCorruptData, "{}: expected [begin, end] in the text for part '{}', got {}",
-           what, name, span.dump());
-    }
-    prompt.parts[name] = {span[0].get<size_t>(), span[1].get<size_t>()};
-  }
-  return prompt;
-}
-
-std::vector<int64_t> ids_of(const json& value, const std::string& what) {
-  std::vector<int64_t> ids;
-  const json list = value.is_array() ? value : json::array({value});
-  for (const json& id : list) {
-    const bool is_id = id.is_number_integer() && id.get<int64_t>() >= 0;
-    if (!is_id) fail(ErrorCode::kCorruptData, "{}: expected token ids, got {}", what, value.dump());
-    ids.push_back(id.get<int64_t>());
-  }
-  return ids;
-}
-
-RoleTokens tokens_of(const json& entry, const std::string& what) {
-  RoleTokens row;
-  row.text = entry.value("text", "");
-  row.tokens = ids_of(entry.at("tokens"), what);
-  if (row.tokens.empty()) fail(ErrorCode::kCorruptData, "{}: expected tokens, found none", what);
-  const auto last = static_cast<int64_t>(row.tokens.size()) - 1;
-  row.roles["end"] = last;
-  const json roles = entry.value("roles", json::object());
-  for (const auto& [name, place] : roles.items()) {
-    row.roles[name] = io::get_int(roles, name, 0, last, what);
-  }
-  return row;
-}
-
-Prompt prompt_of_tokens(const json& entry, const std::string& what) {
-  Prompt prompt;
-  prompt.clean = tokens_of(entry, what);
-  if (entry.contains("corrupt")) prompt.corrupt = tokens_of(entry["corrupt"], what);
-  if (entry.contains("answer")) prompt.answer = ids_of(entry["answer"], what);
-  if (entry.contains("wrong")) prompt.wrong = ids_of(entry["wrong"], what);
-  const json labels = entry.value("labels", json::object());
-  for (const auto& [name, id] : labels.items()) prompt.labels[name] = ids_of(id, what).front();
-  const json groups = entry.value("groups", json::object());
-  for (const auto& [name, value] : groups.items()) {
-    prompt.groups[name] = io::get_string(groups, name, what);
-  }
-  return prompt;
-}
-
-TextPrompt prompt_of_text(const json& entry, const std::string& what) {
-  TextPrompt prompt;
-  prompt.clean = text_of(entry, what);
-  prompt.answer = io::get_string(entry, "answer", what);
-  prompt.wrong = io::find_string(entry, "wrong", what).value_or("");
-  if (entry.contains("corrupt")) prompt.corruptions = {{text_of(entry["corrupt"], what), ""}};
-  const json labels = entry.value("labels", json::object());
-  for (const auto& [name, word] : labels.items()) {
-    prompt.labels[name] = io::get_string(labels, name, what);
-  }
-  const json groups = entry.value("groups", json::object());
-  for (const auto& [name, value] : groups.items()) {
-    prompt.groups[name] = io::get_string(groups, name, what);
-  }
-  return prompt;
-}
-
-void append(PromptSet& set, PromptSet more) {
-  for (Prompt& prompt : more.prompts) set.prompts.push_back(std::move(prompt));
-  for (std::string& note : more.notes) set.notes.push_back(std::move(note));
-}
-
-PromptSet read_lines(const std::string& text, const std::string& what, const Tokenizer& tokenizer,
-                     const std::string& task) {
-  PromptSet set;
-  set.task = task;
-  std::istringstream lines(text);
+struct Entries {
   std::vector<TextPrompt> texts;
+  std::vector<Prompt> tokens;
+  int64_t n_more_answers = 0;
+
+  void add(PromptEntry entry) {
+    n_more_answers += entry.has_more_answers ? 1 : 0;
+    if (auto* text = std::get_if<TextPrompt>(&entry.prompt)) texts.push_back(std::move(*text));
+    if (auto* ids = std::get_if<Prompt>(&entry.prompt)) tokens.push_back(std::move(*ids));
+  }
+};
+
+std::string without_spaces(std::string text) {
+  const size_t begin = text.find_first_not_of(' ');
+  if (begin == std::string::npos) return "";
+  text.erase(0, begin);
+  return text.erase(text.find_last_not_of(' ') + 1);
+}
+
+/// Ids of another model's vocabulary would be scored without a word: they must spell the text.
+void check_spelling(const RoleTokens& row, const Tokenizer& tokenizer, const std::string& what) {
+  if (row.text.empty() || row.tokens.empty()) return;
+  const std::string wanted = without_spaces(row.text);
+  const bool is_spelled = without_spaces(tokenizer.decode(row.tokens)) == wanted ||
+                          without_spaces(tokenizer.decode(row.tokens, true)) == wanted ||
+                          tokenizer.encode(row.text).ids == row.tokens;
+  if (!is_spelled) {
+    fail(ErrorCode::kCorruptData,
+         "{}: expected tokens that spell its text, found '{}': they belong to another model's "
+         "tokenizer; make the set for this model",
+         what, tokenizer.decode(row.tokens));
+  }
+}
+
+Entries read_lines(const std::string& text, const std::string& what, const Tokenizer& tokenizer) {
+  Entries entries;
+  std::istringstream lines(text);
   int64_t number = 0;
   for (std::string line; std::getline(lines, line);) {
     const std::string where = fmt::format("{} line {}", what, ++number);
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const json entry = io::parse_json(line, where);
-    if (!entry.is_object()) fail(ErrorCode::kCorruptData, "{}: expected an object", where);
-    if (entry.contains("tokens")) {
-      set.prompts.push_back(prompt_of_tokens(entry, where));
-    } else {
-      texts.push_back(prompt_of_text(entry, where));
-    }
+    entries.add(read_prompt_entry(io::parse_json(line, where), where));
+    if (entries.tokens.empty()) continue;
+    check_spelling(entries.tokens.back().clean, tokenizer, where);
+    check_spelling(entries.tokens.back().corrupt, tokenizer, where);
   }
-  const bool is_mixed = !texts.empty() && !set.prompts.empty();
-  if (is_mixed) {
-    fail(ErrorCode::kCorruptData, "{}: expected \"tokens\" in every line or in none", what);
-  }
-  if (!texts.empty()) append(set, tokenize_prompts(tokenizer, texts, {task, 0, false}));
-  return set;
+  return entries;
 }
 
-// --- The files of others
-
-TextPrompt clean_corrupt_prompt(const json& entry, const std::string& what) {
-  const auto first = [&](const char* key) {
-    if (!entry.contains(key)) return std::string();
-    const json& value = entry[key];
-    return (value.is_array() ? value.at(0) : value).get<std::string>();
-  };
-  TextPrompt prompt;
-  prompt.clean.text = io::get_string(entry, "clean", what);
-  prompt.corruptions = {{{io::get_string(entry, "corrupt", what), {}}, ""}};
-  prompt.answer = first("answers");
-  prompt.wrong = first("wrong_answers");
-  return prompt;
-}
-
-TextPrompt listed_prompt(const json& entry, const std::string& what) {
-  TextPrompt prompt;
-  if (entry.contains("requested_rewrite")) {  // CounterFact
-    const json& rewrite = entry["requested_rewrite"];
-    const std::string form = io::get_string(rewrite, "prompt", what);
-    const std::string subject = io::get_string(rewrite, "subject", what);
-    const size_t hole = std::min(form.find("{}"), form.size());
-    prompt.clean.add(form.substr(0, hole)).add(subject, "subject");
-    if (hole + 2 <= form.size()) prompt.clean.add(form.substr(hole + 2));
-    prompt.answer = spaced(io::get_string(rewrite.at("target_true"), "str", what));
-    prompt.wrong = spaced(io::get_string(rewrite.at("target_new"), "str", what));
-    prompt.groups["subject"] = subject;
-    return prompt;
-  }
-  const std::string subject = entry.value("subject", "");
-  prompt.clean = with_part(io::get_string(entry, "prompt", what), subject, "subject");
-  if (!subject.empty()) prompt.groups["subject"] = subject;
-  if (entry.contains("attribute")) {  // known_1000
-    prompt.answer = spaced(io::get_string(entry, "attribute", what));
-    if (entry.contains("relation_id")) prompt.groups["relation"] = entry["relation_id"];
-  } else if (entry.contains("target_true")) {
-    prompt.answer = spaced(io::get_string(entry, "target_true", what));
-    prompt.wrong = spaced(io::find_string(entry, "target_new", what).value_or(""));
-  } else {
-    prompt.answer = spaced(io::get_string(entry, "answer", what));
-  }
-  return prompt;
-}
-
-PromptSet read_json_set(const json& file, const std::string& what, const Tokenizer& tokenizer,
-                        const std::string& task) {
-  if (file.is_object() && file.contains("samples")) {
-    return tokenize_prompts(tokenizer, relation_prompts(load_relation(what), {}), {task, 0, false});
-  }
-  const bool is_pairs = file.is_object() && file.contains("prompts");
-  const json& list = is_pairs ? file["prompts"] : file;
-  if (!list.is_array()) {
-    fail(ErrorCode::kCorruptData,
-         "{}: expected JSONL, a relation, {{\"prompts\": [...]}} or a list of prompts "
-         "(docs/methods/tasks.md)",
-         what);
-  }
-  std::vector<TextPrompt> prompts;
+Entries read_list(const std::vector<json>& list, const std::string& what) {
+  Entries entries;
+  int64_t number = 0;
   for (const json& entry : list) {
-    const std::string where = fmt::format("{} entry {}", what, prompts.size());
-    if (!entry.is_object()) fail(ErrorCode::kCorruptData, "{}: expected an object", where);
-    prompts.push_back(is_pairs ? clean_corrupt_prompt(entry, where) : listed_prompt(entry, where));
+    entries.add(read_prompt_entry(entry, fmt::format("{} entry {}", what, number++)));
   }
-  return tokenize_prompts(tokenizer, prompts, {task, 0, false});
+  return entries;
+}
+
+std::vector<json> list_in(const json& file, const std::string& what) {
+  for (const char* key : {"prompts", "items"}) {
+    if (file.is_object() && file.contains(key) && file[key].is_array()) return file[key];
+  }
+  if (file.is_array()) return file;
+  fail(ErrorCode::kCorruptData,
+       "{}: expected JSONL, CSV, a relation, {{\"prompts\": [...]}} or a list of prompts "
+       "(docs/methods/tasks.md)",
+       what);
+}
+
+template <typename T>
+void keep_some(std::vector<T>& all, const TaskOptions& options) {
+  if (options.n == 0 || options.n >= static_cast<int64_t>(all.size())) return;
+  Draw draw(options.seed);
+  all = draw.pick(all, static_cast<size_t>(options.n));
+}
+
+PromptSet as_set(Entries entries, const std::string& what, const std::string& task,
+                 const TaskOptions& options, const Tokenizer& tokenizer) {
+  if (entries.texts.empty() && entries.tokens.empty()) {
+    fail(ErrorCode::kCorruptData, "{}: expected prompts, found none", what);
+  }
+  if (!entries.texts.empty() && !entries.tokens.empty()) {
+    fail(ErrorCode::kCorruptData, "{}: expected ids in every prompt or in none", what);
+  }
+  require(options.variant.empty(), "{}: expected no variant for a file of prompts, got '{}'", what,
+          options.variant);
+  const bool is_random = options.corruption == kRandomTokens;
+  require(options.corruption.empty() || is_random,
+          "{}: expected no corruption or {} for a file of prompts, got '{}'", what, kRandomTokens,
+          options.corruption);
+  PromptSet set;
+  set.task = task;
+  set.seed = options.seed;
+  if (entries.texts.empty()) {
+    require(options.shots == 0 && options.prefix.empty() && !is_random,
+            "{}: expected prompts as text for shots, a prefix or {}, found ids", what,
+            kRandomTokens);
+    keep_some(entries.tokens, options);
+    set.prompts = std::move(entries.tokens);
+    set.notes = notes_of(set, tokenizer);
+  } else {
+    Draw draw(options.seed);
+    const std::vector<TextPrompt> pool = entries.texts;
+    keep_some(entries.texts, options);
+    add_shots(entries.texts, pool, options.shots, "\n", draw);
+    set = tokenize_prompts(tokenizer, entries.texts,
+                           {task, options.seed, options.needs_pairs, options.prefix, is_random});
+  }
+  if (entries.n_more_answers > 0) {
+    set.notes.push_back(fmt::format("{} entries list several answers: the first one is scored",
+                                    entries.n_more_answers));
+  }
+  return set;
 }
 
 ordered_json to_json(const RoleTokens& row) {
@@ -213,18 +143,27 @@ ordered_json to_json(const RoleTokens& row) {
 
 }  // namespace
 
-PromptSet read_prompt_set(const std::filesystem::path& path, const Tokenizer& tokenizer) {
+PromptSet read_prompt_set(const std::filesystem::path& path, const Tokenizer& tokenizer,
+                          const TaskOptions& options) {
   const std::string text(io::MappedFile::open(path)->bytes());
-  const std::string task = path.stem().string();
-  const bool is_lines = path.extension() == ".jsonl";
-  try {
-    return is_lines
-               ? read_lines(text, path.string(), tokenizer, task)
-               : read_json_set(io::parse_json(text, path.string()), path.string(), tokenizer, task);
-  } catch (const json::exception& error) {
-    fail(ErrorCode::kCorruptData, "{}: not the layout of a prompt set: {}", path.string(),
-         error.what());
+  const std::string what = path.string(), task = path.stem().string();
+  const std::string kind = path.extension().string();
+  if (text.find('\0') != std::string::npos) {
+    fail(ErrorCode::kCorruptData,
+         "{}: expected prompts as JSON, JSONL or CSV (docs/methods/tasks.md), found a binary file",
+         what);
   }
+  if (kind == ".jsonl") {
+    return as_set(read_lines(text, what, tokenizer), what, task, options, tokenizer);
+  }
+  if (kind == ".csv") {
+    return as_set(read_list(csv_records(text, what), what), what, task, options, tokenizer);
+  }
+  const json file = io::parse_json(text, what);
+  if (file.is_object() && file.contains("samples")) {
+    return relation_set(load_relation(what), options, tokenizer);
+  }
+  return as_set(read_list(list_in(file, what), what), what, task, options, tokenizer);
 }
 
 void write_prompt_set(const PromptSet& set, const std::filesystem::path& path) {

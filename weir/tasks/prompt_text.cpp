@@ -1,55 +1,10 @@
 #include "weir/tasks/prompt_text.h"
 
 #include <algorithm>
-#include <set>
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "weir/base/error.h"
 
 namespace weir {
-namespace {
-
-RoleTokens with_roles(const Tokenizer& tokenizer, const PromptText& prompt) {
-  const Encoding encoding = tokenizer.encode(prompt.text);
-  RoleTokens result;
-  result.text = prompt.text;
-  result.tokens = encoding.ids;
-  for (const auto& [part, span] : prompt.parts) {
-    const auto found = tokens_of(encoding, span);
-    require(found.has_value(), "expected tokens for the part '{}' of '{}', found none", part,
-            prompt.text);
-    result.roles[part + "_first"] = found->first;
-    result.roles[part + "_last"] = found->last;
-  }
-  require(!result.tokens.empty(), "expected at least one token in a prompt, found '{}'",
-          prompt.text);
-  result.roles["end"] = static_cast<int64_t>(result.tokens.size()) - 1;
-  return result;
-}
-
-Prompt tokenize_prompt(const Tokenizer& tokenizer, const TextPrompt& source) {
-  Prompt prompt;
-  prompt.clean = with_roles(tokenizer, source.clean);
-  prompt.answer = answer_ids(tokenizer, source.clean.text, source.answer);
-  std::string wrong = source.wrong;
-  for (const TextPrompt::Corruption& partner : source.corruptions) {
-    RoleTokens tokens = with_roles(tokenizer, partner.text);
-    if (tokens.tokens.size() != prompt.clean.tokens.size()) continue;
-    prompt.corrupt = std::move(tokens);
-    if (wrong.empty()) wrong = partner.answer;
-    break;
-  }
-  if (!wrong.empty()) prompt.wrong = answer_ids(tokenizer, source.clean.text, wrong);
-  for (const auto& [name, word] : source.labels) {
-    prompt.labels[name] = answer_ids(tokenizer, source.clean.text, word).front();
-  }
-  prompt.groups = source.groups;
-  return prompt;
-}
-
-}  // namespace
 
 PromptText& PromptText::add(const std::string& piece, const std::string& part) {
   if (!part.empty()) parts[part] = {text.size(), text.size() + piece.size()};
@@ -78,6 +33,10 @@ std::optional<TokenSpan> tokens_of(const Encoding& encoding, const PromptText::S
   return found;
 }
 
+bool has_lone_space(const Tokenizer& tokenizer, const std::vector<int64_t>& ids) {
+  return ids.size() > 1 && tokenizer.display(ids.front()) == " ";
+}
+
 std::vector<int64_t> answer_ids(const Tokenizer& tokenizer, const std::string& text,
                                 const std::string& answer) {
   const std::vector<int64_t> before = tokenizer.encode(text).ids;
@@ -86,40 +45,20 @@ std::vector<int64_t> answer_ids(const Tokenizer& tokenizer, const std::string& t
       whole.size() > before.size() && std::equal(before.begin(), before.end(), whole.begin());
   if (continues) return {whole.begin() + static_cast<std::ptrdiff_t>(before.size()), whole.end()};
   std::vector<int64_t> alone = tokenizer.encode(answer, false).ids;
-  const bool has_lone_space = alone.size() > 1 && tokenizer.display(alone.front()) == " ";
-  if (has_lone_space) alone.erase(alone.begin());
+  // SentencePiece puts a space in front of every text.
+  if (has_lone_space(tokenizer, alone)) alone.erase(alone.begin());
   require(!alone.empty(), "expected an answer of at least one token, found '{}'", answer);
   return alone;
 }
 
-PromptSet tokenize_prompts(const Tokenizer& tokenizer, const std::vector<TextPrompt>& prompts,
-                           const TokenizeOptions& options) {
-  PromptSet set;
-  set.task = options.task;
-  set.seed = options.seed;
-  int64_t without_pair = 0;
-  std::map<int64_t, std::set<std::string>> answers;
-  for (const TextPrompt& source : prompts) {
-    Prompt prompt = tokenize_prompt(tokenizer, source);
-    const bool is_missing = !source.corruptions.empty() && prompt.corrupt.tokens.empty();
-    if (is_missing || (options.needs_pairs && prompt.corrupt.tokens.empty())) {
-      ++without_pair;
-      if (options.needs_pairs) continue;
-    }
-    answers[prompt.answer.front()].insert(source.answer);
-    set.prompts.push_back(std::move(prompt));
+std::vector<int64_t> ordinary_tokens(const Tokenizer& tokenizer) {
+  std::vector<int64_t> ids;
+  for (int64_t id = 0; id < tokenizer.vocab_size(); ++id) {
+    const bool has_token =
+        !tokenizer.display(id).empty() && tokenizer.display(id) != "<" + std::to_string(id) + ">";
+    if (has_token && !tokenizer.is_special(id)) ids.push_back(id);
   }
-  if (without_pair > 0) {
-    set.notes.push_back(fmt::format("{} of {} prompts have no partner of the same length{}",
-                                    without_pair, prompts.size(),
-                                    options.needs_pairs ? " and were left out" : ""));
-  }
-  for (const auto& [id, texts] : answers) {
-    if (texts.size() < 2) continue;
-    set.notes.push_back(fmt::format("answers with the same first token '{}': {}",
-                                    tokenizer.display(id), fmt::join(texts, ", ")));
-  }
-  return set;
+  return ids;
 }
 
 }  // namespace weir

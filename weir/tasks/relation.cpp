@@ -9,6 +9,7 @@
 #include "weir/base/nearest.h"
 #include "weir/io/json.h"
 #include "weir/tasks/builtin_relations.h"
+#include "weir/tasks/task.h"
 
 namespace weir {
 namespace {
@@ -98,9 +99,7 @@ TextPrompt prompt_of(const Relation& relation, const Relation::Sample& sample,
     prompt.corruptions.push_back({sentence(form, other.subject), " " + other.object});
   }
   if (shots == 0) return prompt;
-  const std::string before = shots_before(relation, sample, form, shots, draw);
-  prompt.clean.prepend(before);
-  for (auto& corruption : prompt.corruptions) corruption.text.prepend(before);
+  put_before(prompt, shots_before(relation, sample, form, shots, draw));
   return prompt;
 }
 

@@ -37,7 +37,8 @@ struct RelationOptions {
 
 /// Each subject in each chosen template; the answer is the object. `shots` examples of other
 /// subjects with other objects stand before it, one a line. Partners for patching: the same words
-/// with another subject whose object differs. Groups: "subject", "template". Labels: "subject".
+/// with another subject whose object differs, none that the examples solve. Groups: "subject",
+/// "template". Labels: "subject".
 std::vector<TextPrompt> relation_prompts(const Relation& relation, const RelationOptions& options);
 
 }  // namespace weir

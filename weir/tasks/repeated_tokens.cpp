@@ -4,16 +4,6 @@
 namespace weir {
 namespace {
 
-std::vector<int64_t> ordinary_tokens(const Tokenizer& tokenizer) {
-  std::vector<int64_t> ids;
-  for (int64_t id = 0; id < tokenizer.vocab_size(); ++id) {
-    const bool has_token =
-        !tokenizer.display(id).empty() && tokenizer.display(id) != "<" + std::to_string(id) + ">";
-    if (has_token && !tokenizer.is_special(id)) ids.push_back(id);
-  }
-  return ids;
-}
-
 /// [begin, half, half without its last]
 RoleTokens twice(const std::vector<int64_t>& begin, const std::vector<int64_t>& first,
                  const std::vector<int64_t>& second) {
@@ -29,10 +19,12 @@ RoleTokens twice(const std::vector<int64_t>& begin, const std::vector<int64_t>& 
 }  // namespace
 
 PromptSet repeated_tokens(const TaskOptions& options, const Tokenizer& tokenizer) {
-  require(options.shots == 0, "repeated-tokens: expected no shots, got {}", options.shots);
   const auto half = static_cast<size_t>(std::stoul(options.variant));
+  const int64_t n_prompts = options.n == 0 ? 100 : options.n;
+  const bool is_random = options.corruption == kRandomTokens;
   const std::vector<int64_t> ordinary = ordinary_tokens(tokenizer);
-  const std::vector<int64_t> begin = tokenizer.encode("").ids;  // BOS, or nothing.
+  require(ordinary.size() >= 2, "repeated-tokens: expected two ordinary tokens or more, found {}",
+          ordinary.size());
   Draw draw(options.seed);
   PromptSet set;
   set.task = "repeated-tokens";
@@ -42,11 +34,18 @@ PromptSet repeated_tokens(const TaskOptions& options, const Tokenizer& tokenizer
     for (size_t i = 0; i < half; ++i) ids.push_back(draw.pick(ordinary));
     return ids;
   };
-  for (int64_t n = 0; n < options.n; ++n) {
-    const auto first = random(), other = random();
+  for (int64_t n = 0; n < n_prompts; ++n) {
+    const auto first = random();
+    auto other = random();
+    while (other.back() == first.back()) other.back() = draw.pick(ordinary);
+    std::vector<int64_t> begin = tokenizer.encode(options.prefix).ids;  // BOS, or nothing.
+    for (int64_t k = 0; k < options.shots; ++k) {
+      const auto shot = random();
+      for (int time = 0; time < 2; ++time) begin.insert(begin.end(), shot.begin(), shot.end());
+    }
     Prompt prompt;
     prompt.clean = twice(begin, first, first);
-    prompt.corrupt = twice(begin, other, first);
+    prompt.corrupt = twice(begin, other, is_random ? random() : first);
     prompt.answer = {first.back()};
     prompt.wrong = {other.back()};
     set.prompts.push_back(std::move(prompt));
