@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/cli_fixture.h"
@@ -34,6 +36,78 @@ TEST_F(Cli, TasksThatDoNotExistAreNamed) {
   EXPECT_NE(run.error.find("did you mean ioi"), std::string::npos) << run.error;
   EXPECT_EQ(run_weir("tasks make ioi --model " + kStories).status, 2) << "no --save";
   EXPECT_EQ(run_weir("tasks make ioi -n 0 --model x --save " + path("a.jsonl")).status, 2);
+}
+
+TEST_F(Cli, TheWholeAnswerIsTheSumOfItsTokens) {
+  write("set.jsonl",
+        R"({"text": "Once upon a time", "answer": ", there was a girl", "groups": {}})");
+  const auto scored =
+      run_weir("tasks score " + kStories + " " + path("set.jsonl") + " --whole --json");
+  ASSERT_EQ(scored.status, 0) << scored.error;
+  const json scores = json::parse(scored.out)["result"];
+  write("text.txt", "Once upon a time, there was a girl");
+  const auto read = run_weir("lens " + kStories + " --text-file " + path("text.txt") + " --json");
+  const json lens = json::parse(read.out)["result"];
+  write("prompt.txt", "Once upon a time");
+  const auto prompt =
+      run_weir("lens " + kStories + " --text-file " + path("prompt.txt") + " --json");
+  const size_t n_prompt = json::parse(prompt.out)["result"]["tokens"].size();
+  double sum = 0;
+  for (size_t t = n_prompt - 1; t < lens["output_log_prob"].size(); ++t) {
+    sum += lens["output_log_prob"][t].get<double>();
+  }
+  EXPECT_NEAR(scores["whole_log_prob"][0].get<double>(), sum, 1e-4);
+  EXPECT_NEAR(scores["log_prob"][0].get<double>(),
+              lens["output_log_prob"][n_prompt - 1].get<double>(), 1e-4);
+  EXPECT_LT(sum, scores["log_prob"][0].get<double>());
+}
+
+TEST_F(Cli, TasksSayWhatTheirScoresConfuse) {
+  write("set.jsonl",
+        "{\"text\": \"The cat\", \"answer\": \" sat down\"}\n"
+        "{\"text\": \"The dog\", \"answer\": \" sat up\"}\n");
+  const std::string set = path("set.jsonl");
+  const auto scored = run_weir("tasks score " + kStories + " " + set);
+  EXPECT_NE(scored.out.find("answers that share their first token"), std::string::npos)
+      << scored.out;
+  const auto one = run_weir("tasks score " + kStories + " " + set + " -n 1 --shots 0 --json");
+  EXPECT_EQ(json::parse(one.out)["result"]["n"], 1);
+  const auto group = run_weir("tasks score " + kStories + " " + set + " --group colour");
+  EXPECT_EQ(group.status, 1);
+  EXPECT_NE(group.error.find("expected a group 'colour'"), std::string::npos) << group.error;
+}
+
+TEST_F(Cli, IntervalsDrawSubjectsWhole) {
+  std::string text;
+  for (const char* subject : {"cat", "cat", "cat", "dog"}) {
+    text += std::string("{\"text\": \"The ") + subject +
+            "\", \"answer\": \" sat\", \"groups\": " + "{\"subject\": \"" + subject + "\"}}\n";
+  }
+  write("set.jsonl", text);
+  const auto scored = run_weir("tasks score " + kStories + " " + path("set.jsonl"));
+  EXPECT_NE(scored.out.find("over 2 subjects"), std::string::npos) << scored.out;
+}
+
+TEST_F(Cli, TaskMistakesAreToldInOneLine) {
+  write("ids.jsonl", R"({"tokens": [1, 9], "answer": [99999]})");
+  write("none.jsonl", "");
+  const auto complaint = [&](const std::string& arguments, int status) {
+    const auto run = run_weir(arguments);
+    EXPECT_EQ(run.status, status) << arguments << run.error;
+    EXPECT_EQ(std::count(run.error.begin(), run.error.end(), '\n'), 1) << run.error;
+    return run.error;
+  };
+  const std::string score = "tasks score " + kStories + " ";
+  EXPECT_NE(complaint(score + path("ids.jsonl"), 1).find("got 99999 in prompt 0"),
+            std::string::npos);
+  EXPECT_NE(complaint(score + path("none.jsonl"), 1).find("expected prompts"), std::string::npos);
+  EXPECT_NE(complaint(score + path("gone.jsonl"), 1).find("is no file and no task"),
+            std::string::npos);
+  const std::string patch = "patch " + kStories + " --kind resid_pre ";
+  complaint(patch + "--task ioi --wrong x", 2);
+  complaint(patch + "--prompt a --answer b --shots 2", 2);
+  EXPECT_NE(complaint(patch + "--prompt a --answer b", 1).find("partner of the same length"),
+            std::string::npos);
 }
 
 }  // namespace

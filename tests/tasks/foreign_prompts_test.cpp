@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "tests/support/refusal.h"
 #include "tests/tasks/tokenizers.h"
@@ -175,6 +176,52 @@ TEST_F(PromptFile, EveryMistakeIsNamedWithItsPlace) {
               HasSubstr("in every prompt or in none"));
   EXPECT_THAT(complaint("p.jsonl", R"({"text": "a", "parts": 3})"),
               HasSubstr("object for 'parts'"));
+}
+
+/// Every value of `form`, replaced by one of each kind.
+std::vector<nlohmann::json> mutations(const nlohmann::json& form) {
+  const auto values = nlohmann::json::parse(R"([null, 3, -1, 0.5, "x", "", [], {}, [[]], true])");
+  std::vector<nlohmann::json> all;
+  const nlohmann::json flat = form.flatten();
+  for (const auto& [path, value] : flat.items()) {
+    for (auto place = nlohmann::json::json_pointer(path); !place.empty(); place.pop_back()) {
+      for (const auto& other : values) {
+        all.push_back(form);
+        all.back()[place] = other;
+      }
+    }
+  }
+  return all;
+}
+
+TEST_F(PromptFile, ValuesOfTheWrongKindAreRefusedInOneLine) {
+  const auto forms = nlohmann::json::parse(R"([
+    [{"text": "a b", "parts": {"p": [0, 1]}, "answer": " c", "wrong": " d",
+      "corrupt": {"text": "a c"}, "labels": {"l": " e"}, "groups": {"g": "h"}}],
+    [{"text": "a", "tokens": [81], "roles": {"r": 0}, "answer": [5], "wrong": [6],
+      "corrupt": {"tokens": [4], "roles": {}}, "labels": {"l": 3}, "groups": {"g": "h"}}],
+    {"prompts": [{"clean": "a", "corrupt": "b", "answers": [" c"], "wrong_answers": [" d"]}]},
+    {"prompts": [{"clean": [1, 2], "corrupt": [1, 3], "answers": [4], "wrong_answers": [5]}]},
+    [{"subject": "a", "attribute": "b", "template": "{} is", "prompt": "a is", "relation_id": "P"}],
+    [{"requested_rewrite": {"prompt": "{} is", "subject": "a", "relation_id": "P",
+      "target_true": {"str": "b"}, "target_new": {"str": "c"}}}],
+    [{"prompt": "a is", "target_true": "b", "target_new": "c"}],
+    [["a", "b"]],
+    {"prompt_templates": ["{} a"], "prompt_templates_zs": ["{} b"],
+     "samples": [{"subject": "c", "object": "d"}]}])");
+  for (const auto& form : forms) {
+    EXPECT_EQ(read("whole.json", form.dump()).size(), 1) << form;
+    for (const auto& mutated : mutations(form)) {
+      try {
+        read("m.json", mutated.dump());
+      } catch (const Error& error) {
+        EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
+        EXPECT_NE(error.code(), ErrorCode::kInternal) << error.what();
+      } catch (const std::exception& error) {
+        ADD_FAILURE() << mutated << " gave " << error.what();
+      }
+    }
+  }
 }
 
 // Every file of data/tasks that holds prompts; the folder may not be on the machine.

@@ -33,6 +33,7 @@ TEST(Generators, EveryVariantAndCorruptionGivesPairs) {
       EXPECT_GT(made(task.name, variant, "", 4).size(), 0) << task.name << variant;
     }
     for (const std::string& corruption : task.corruptions) {
+      if (corruption.rfind("to-", 0) == 0) continue;  // Not of the country itself.
       int64_t n_pairs = 0;
       const PromptSet set = made(task.name, "", corruption);
       for (const Prompt& prompt : set.prompts) n_pairs += !prompt.corrupt.tokens.empty();
@@ -50,6 +51,16 @@ TEST(Capitals, OfOneCountryHaveFifteenCarriers) {
   EXPECT_EQ(set.size(), 15);
   EXPECT_EQ(set.group("subject").names, std::vector<std::string>{"France"});
   EXPECT_EQ(set.group("template").names.size(), 15U);
+}
+
+TEST(Capitals, MayAllBecomeOneCountry) {
+  for (const Prompt& prompt : made("capitals", "", "to-Japan", 60).prompts) {
+    const bool is_japan = prompt.groups.at("subject") == "Japan";
+    EXPECT_EQ(prompt.corrupt.tokens.empty(), is_japan) << prompt.clean.text;
+    if (is_japan) continue;
+    EXPECT_EQ(smollm2().display(at(prompt.corrupt, "subject_first")), " Japan");
+    EXPECT_EQ(smollm2().decode(prompt.wrong), " Tokyo");
+  }
 }
 
 TEST(Capitals, CutCarriersLoseThirteenCharacters) {

@@ -60,10 +60,12 @@ std::vector<TextPrompt::Corruption> corrupted(const std::string& how, const std:
     }
     return found;
   }
+  const bool is_fixed = how.rfind("to-", 0) == 0;
   for (const Country& other : others) {
-    if (other.name == country.name) continue;
-    // "country" keeps the label, "swap" takes the other capital with the other country; "city"
-    // changes the answer alone, which a prompt up to the answer does not show.
+    if (other.name == country.name || (is_fixed && how.substr(3) != other.name)) continue;
+    // "country" keeps the label, "swap" takes the other capital with the other country, "to-"
+    // always the same one; "city" changes the answer alone, which a prompt up to the answer does
+    // not show.
     const bool keeps_country = how == "city";
     found.push_back({clause(carrier, keeps_country ? country.name : other.name, is_possessive),
                      std::string(" ") + other.capital});

@@ -1,7 +1,7 @@
 #include "weir/tasks/relation.h"
 
 #include <algorithm>
-#include <map>
+#include <numeric>
 
 #include <nlohmann/json.hpp>
 
@@ -68,38 +68,50 @@ std::string filled(const std::string& form, const Relation::Sample& sample) {
   return sentence(form, sample.subject).text + " " + sample.object;
 }
 
-// Examples of other subjects with other objects, a line each.
-std::string shots_before(const Relation& relation, const Relation::Sample& sample,
-                         const std::string& form, int64_t shots, Draw& draw) {
-  std::vector<Relation::Sample> others;
-  for (const Relation::Sample& other : relation.samples) {
-    if (other.subject != sample.subject && other.object != sample.object) others.push_back(other);
+/// What is drawn for a prompt, by the samples' numbers: texts are made of those alone that are
+/// used.
+struct Plan {
+  const std::string* form;
+  size_t sample;
+  std::vector<size_t> partners, shots;
+};
+
+Plan draw_plan(const Relation& relation, const std::string& form, size_t sample, int64_t n_shots,
+               Draw& draw) {
+  const Relation::Sample& mine = relation.samples[sample];
+  Plan plan{&form, sample, {}, {}};
+  plan.partners.resize(relation.samples.size());
+  std::iota(plan.partners.begin(), plan.partners.end(), size_t{0});
+  draw.shuffle(plan.partners);
+  if (n_shots == 0) return plan;
+  // Examples of other subjects with other objects.
+  std::vector<size_t> others;
+  for (size_t i = 0; i < relation.samples.size(); ++i) {
+    const Relation::Sample& other = relation.samples[i];
+    if (other.subject != mine.subject && other.object != mine.object) others.push_back(i);
   }
-  require(static_cast<int64_t>(others.size()) >= shots,
+  require(static_cast<int64_t>(others.size()) >= n_shots,
           "{}: expected at most {} shots, the other samples, got {}", relation.name, others.size(),
-          shots);
-  std::string text;
-  for (const auto& other : draw.pick(others, static_cast<size_t>(shots))) {
-    text += filled(form, other) + "\n";
-  }
-  return text;
+          n_shots);
+  plan.shots = draw.pick(others, static_cast<size_t>(n_shots));
+  return plan;
 }
 
-TextPrompt prompt_of(const Relation& relation, const Relation::Sample& sample,
-                     const std::string& form, int64_t shots, Draw& draw) {
+TextPrompt prompt_of(const Relation& relation, const Plan& plan) {
+  const Relation::Sample& sample = relation.samples[plan.sample];
   TextPrompt prompt;
-  prompt.clean = sentence(form, sample.subject);
+  prompt.clean = sentence(*plan.form, sample.subject);
   prompt.answer = " " + sample.object;
   prompt.labels["subject"] = " " + sample.subject;
-  prompt.groups = {{"subject", sample.subject}, {"template", form}};
-  std::vector<Relation::Sample> others = relation.samples;
-  draw.shuffle(others);
-  for (const Relation::Sample& other : others) {
+  prompt.groups = {{"subject", sample.subject}, {"template", *plan.form}};
+  for (const size_t i : plan.partners) {
+    const Relation::Sample& other = relation.samples[i];
     if (other.object == sample.object) continue;
-    prompt.corruptions.push_back({sentence(form, other.subject), " " + other.object});
+    prompt.corruptions.push_back({sentence(*plan.form, other.subject), " " + other.object});
   }
-  if (shots == 0) return prompt;
-  put_before(prompt, shots_before(relation, sample, form, shots, draw));
+  std::string before;  // A line each.
+  for (const size_t i : plan.shots) before += filled(*plan.form, relation.samples[i]) + "\n";
+  if (!before.empty()) put_before(prompt, before);
   return prompt;
 }
 
@@ -132,17 +144,19 @@ std::vector<TextPrompt> relation_prompts(const Relation& relation, const Relatio
           "{}: expected a template from 0 to {} (-1: all), got {}", relation.name, n_templates - 1,
           options.template_index);
   Draw draw(options.seed);
-  std::vector<TextPrompt> prompts;
+  std::vector<Plan> plans;
   for (int64_t t = 0; t < n_templates; ++t) {
     if (options.template_index >= 0 && t != options.template_index) continue;
-    for (const Relation::Sample& sample : relation.samples) {
-      prompts.push_back(prompt_of(relation, sample, relation.templates[static_cast<size_t>(t)],
-                                  options.shots, draw));
+    for (size_t i = 0; i < relation.samples.size(); ++i) {
+      plans.push_back(
+          draw_plan(relation, relation.templates[static_cast<size_t>(t)], i, options.shots, draw));
     }
   }
-  if (options.n > 0 && options.n < static_cast<int64_t>(prompts.size())) {
-    prompts = draw.pick(prompts, static_cast<size_t>(options.n));
+  if (options.n > 0 && options.n < static_cast<int64_t>(plans.size())) {
+    plans = draw.pick(plans, static_cast<size_t>(options.n));
   }
+  std::vector<TextPrompt> prompts;
+  for (const Plan& plan : plans) prompts.push_back(prompt_of(relation, plan));
   return prompts;
 }
 

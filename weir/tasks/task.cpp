@@ -88,19 +88,20 @@ std::vector<std::string> laundry_variants() {
   return variants;
 }
 
-std::vector<std::string> capitals_variants() {
-  std::vector<std::string> variants = {"the-capital-of", "possessive", "counterfactual",
-                                       "cut-carrier"};
+/// `words`, and `prefix` with each country.
+std::vector<std::string> with_countries(std::vector<std::string> words, const std::string& prefix) {
   for (const TextPrompt& shot : capitals_shots()) {
-    variants.push_back("only-" + shot.groups.at("subject"));
+    words.push_back(prefix + shot.groups.at("subject"));
   }
-  return variants;
+  return words;
 }
 
 std::vector<Task> all_tasks() {
   std::vector<Task> all = {
       text_task("capitals", "country to capital in fifteen carriers (2403.19521)",
-                capitals_variants(), {"country", "city", "relation", "swap"}, ". ",
+                with_countries({"the-capital-of", "possessive", "counterfactual", "cut-carrier"},
+                               "only-"),
+                with_countries({"country", "city", "relation", "swap"}, "to-"), ". ",
                 capitals_prompts, capitals_shots),
       text_task("ioi", "indirect object identification (Wang et al. 2022)",
                 {"mixed", "abba", "baba", "one-template"},
