@@ -133,8 +133,8 @@ void check_ids(const PromptSet& set, const LanguageModel& lm) {
          {&prompt.clean.tokens, &prompt.corrupt.tokens, &prompt.answer, &prompt.wrong}) {
       for (const int64_t id : *ids) {
         require(id >= 0 && id < vocab,
-                "{}: expected token ids below {}, the model's vocabulary, got {} in prompt {}",
-                set.task, vocab, id, n);
+                "{}: expected ids from 0 to {}, the model's vocabulary, got {} in prompt {}",
+                set.task, vocab - 1, id, n);
       }
     }
   }

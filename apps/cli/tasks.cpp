@@ -142,17 +142,21 @@ TableBlock interval_table(const PromptSet& set, const PromptScores& scores, orde
 
 TableBlock group_table(const PromptSet& set, const PromptScores& scores, const std::string& group) {
   const PromptSet::Groups groups = set.group(group);
-  TableBlock table{"By " + group, {group, "prompts", "top-1", "probability"}, {}, ""};
+  TableBlock table{"By " + group,
+                   {group, "prompts", "top-1", "low", "high", "probability", "low", "high"},
+                   {},
+                   ""};
   const auto right = to_doubles(scores.rank == 0), p = to_doubles(scores.log_prob.exp());
   for (size_t g = 0; g < groups.names.size(); ++g) {
-    double n = 0, n_right = 0, sum = 0;
+    std::vector<double> right_here, p_here;
     for (size_t i = 0; i < right.size(); ++i) {
       if (groups.index[i] != static_cast<int64_t>(g)) continue;
-      n += 1;
-      n_right += right[i];
-      sum += p[i];
+      right_here.push_back(right[i]);
+      p_here.push_back(p[i]);
     }
-    table.rows.push_back({groups.names[g], n, n_right / n, sum / n});
+    const MeanInterval top = bootstrap_mean(right_here), mean = bootstrap_mean(p_here);
+    table.rows.push_back(
+        {groups.names[g], top.n, top.mean, top.low, top.high, mean.mean, mean.low, mean.high});
   }
   return table;
 }

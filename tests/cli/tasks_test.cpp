@@ -72,6 +72,8 @@ TEST_F(Cli, TasksSayWhatTheirScoresConfuse) {
       << scored.out;
   const auto one = run_weir("tasks score " + kStories + " " + set + " -n 1 --shots 0 --json");
   EXPECT_EQ(json::parse(one.out)["result"]["n"], 1);
+  const auto by_group = run_weir("tasks score " + kStories + " repeated-tokens -n 4 --group x");
+  EXPECT_NE(by_group.error.find("found none"), std::string::npos) << by_group.error;
   const auto group = run_weir("tasks score " + kStories + " " + set + " --group colour");
   EXPECT_EQ(group.status, 1);
   EXPECT_NE(group.error.find("expected a group 'colour'"), std::string::npos) << group.error;

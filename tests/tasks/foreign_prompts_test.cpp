@@ -134,6 +134,21 @@ TEST_F(PromptFile, RelationsTakeShotsAndTemplates) {
   EXPECT_TRUE(set.prompts[0].corrupt.tokens.empty()) << "the only other country is the example";
 }
 
+TEST_F(PromptFile, PairsAloneAreKeptWhereTheyAreNeeded) {
+  const std::string text = R"({"tokens": [5, 6], "corrupt": {"tokens": [5, 7]}})"
+                           "\n"
+                           R"({"tokens": [8, 9]})";
+  TaskOptions options;
+  EXPECT_EQ(read("s.jsonl", text, options).size(), 2);
+  options.needs_pairs = true;
+  const PromptSet set = read("s.jsonl", text, options);
+  EXPECT_EQ(set.size(), 1);
+  EXPECT_TRUE(set.has_pairs());
+  EXPECT_THAT(set.notes, Contains("1 of 2 prompts have no partner and were left out"));
+  EXPECT_THAT(testing::refusal([&] { read("a.jsonl", R"({"tokens": [8, 9]})", options); }),
+              HasSubstr("expected prompts with a partner, found none of 1"));
+}
+
 TEST_F(PromptFile, PromptsWithoutAnswersAreStillPrompts) {
   const PromptSet set = read("p.jsonl", R"({"text": "The sky is"})");
   EXPECT_TRUE(set.prompts[0].answer.empty());

@@ -1,5 +1,7 @@
 // Variants and corruptions of the generators.
-#include <set>
+#include <algorithm>
+#include <cstdlib>
+#include <map>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -111,6 +113,19 @@ TEST(Ioi, CorruptionsChangeTheNamesTheySay) {
       EXPECT_EQ(at(prompt.corrupt, "io_first"), prompt.wrong.front());
       EXPECT_EQ(at(prompt.corrupt, "s1_first"), prompt.answer.front());
     }
+  }
+}
+
+TEST(Ioi, NamesMayStandFarApartAndLate) {
+  for (const char* variant : {"early-io", "late-io"}) {
+    for (const Prompt& prompt : made("ioi", variant, "").prompts) {
+      const auto io = prompt.clean.roles.at("io_first"), s1 = prompt.clean.roles.at("s1_first");
+      EXPECT_EQ(io < s1, std::string(variant) == "early-io") << prompt.clean.text;
+      EXPECT_GT(std::abs(io - s1), 4) << prompt.clean.text;
+    }
+  }
+  for (const Prompt& prompt : made("ioi", "long", "").prompts) {
+    EXPECT_GT(std::min(prompt.clean.roles.at("io_first"), prompt.clean.roles.at("s1_first")), 14);
   }
 }
 

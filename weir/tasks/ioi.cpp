@@ -25,6 +25,24 @@ const std::vector<std::string> kTemplates = {
     "In the morning, [A] and [B] opened the [P]. Soon after, [S] sent a [O] to",
     "Although [A] and [B] were tired of the [P], [S] still bought a [O] for",
     "Once [A] and [B] had tidied up the [P], [S] returned a [O] to"};
+// The two names in different clauses: IO early or late, whichever order is filled in.
+const std::vector<std::string> kSpreadTemplates = {
+    "[A] was sitting in the [P] when [B] came in. A little later, [S] gave a [O] to",
+    "[A] had been at the [P] all day before [B] arrived. In the evening, [S] handed a [O] to",
+    "At the [P], [A] was waiting for a friend, and at last [B] turned up. Then [S] passed a [O] to",
+    "[A] opened the door of the [P] and saw [B] standing there. Without a word, [S] showed a [O] "
+    "to",
+    "[A] wrote a long letter, and [B] came to the [P] to answer it. Before noon, [S] offered a [O] "
+    "to",
+    "[A] left the [P] early, but on the road there was [B]. Smiling, [S] lent a [O] to",
+    "[A] called from the [P] to ask how [B] was. The next day, [S] brought a [O] to",
+    "[A] lost the way to the [P] until [B] pointed at it. In return, [S] sold a [O] to"};
+// What stands before the prompts of the variant "long".
+const std::vector<std::string> kOpenings = {
+    "It had been raining since early in the morning, and hardly anybody was out in the streets. ",
+    "Summer was nearly over, the days had become shorter, and the leaves were turning yellow. ",
+    "Nothing much ever happened in the little town, and most people there liked it that way. ",
+    "The train was late again, so there was plenty of time to look at the old pictures. "};
 const std::vector<std::string> kNames = {
     "Mary",    "John",     "Tom",       "James",    "Dan",     "Sarah",   "Michael", "David",
     "Robert",  "William",  "Richard",   "Joseph",   "Thomas",  "Charles", "Daniel",  "Matthew",
@@ -86,11 +104,14 @@ std::vector<TextPrompt> ioi_prompts(const TaskOptions& options, const Tokenizer&
   require(names.size() >= 8, "ioi: expected at least 8 names of one token, found {}", names.size());
   std::vector<TextPrompt> prompts;
   for (int64_t n = 0; n < options.n; ++n) {
-    const bool is_one = options.variant == "one-template";
-    const std::string& form = is_one ? kTemplates.front() : draw.pick(kTemplates);
+    const bool is_early = options.variant == "early-io", is_late = options.variant == "late-io";
+    std::string form = options.variant == "one-template"
+                           ? kTemplates.front()
+                           : draw.pick(is_early || is_late ? kSpreadTemplates : kTemplates);
+    if (options.variant == "long") form = draw.pick(kOpenings) + form;
     const auto people = draw.pick(names, 5);  // IO, S, and three for the partner
-    const bool abba =
-        options.variant == "abba" || (options.variant != "baba" && draw.below(2) == 0);
+    const bool abba = is_early || options.variant == "abba" ||
+                      (!is_late && options.variant != "baba" && draw.below(2) == 0);
     const std::string place = draw.pick(kPlaces), object = draw.pick(kObjects);
     const auto sentence = [&](const std::string& io, const std::string& s1, const std::string& s2) {
       return abba ? filled(form, {io, s1, s2, place, object}, "io", "s1")

@@ -1,5 +1,6 @@
 #include "weir/tasks/prompt_files.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -115,9 +116,21 @@ PromptSet as_set(Entries entries, const std::string& what, const std::string& ta
     require(options.shots == 0 && options.prefix.empty() && !is_random,
             "{}: expected prompts as text for shots, a prefix or {}, found ids", what,
             kRandomTokens);
-    keep_some(entries.tokens, options);
-    set.prompts = std::move(entries.tokens);
+    auto& prompts = entries.tokens;
+    const size_t n_all = prompts.size();
+    const auto is_alone = [](const Prompt& prompt) { return prompt.corrupt.tokens.empty(); };
+    if (options.needs_pairs)
+      prompts.erase(std::remove_if(prompts.begin(), prompts.end(), is_alone), prompts.end());
+    require(!prompts.empty(), "{}: expected prompts with a partner, found none of {} that has one",
+            what, n_all);
+    const size_t n_left_out = n_all - prompts.size();
+    keep_some(prompts, options);
+    set.prompts = std::move(prompts);
     set.notes = notes_of(set, tokenizer);
+    if (n_left_out > 0) {
+      set.notes.push_back(
+          fmt::format("{} of {} prompts have no partner and were left out", n_left_out, n_all));
+    }
   } else {
     Draw draw(options.seed);
     const std::vector<TextPrompt> pool = entries.texts;

@@ -104,7 +104,7 @@ std::vector<Task> all_tasks() {
                 with_countries({"country", "city", "relation", "swap"}, "to-"), ". ",
                 capitals_prompts, capitals_shots),
       text_task("ioi", "indirect object identification (Wang et al. 2022)",
-                {"mixed", "abba", "baba", "one-template"},
+                {"mixed", "abba", "baba", "one-template", "early-io", "late-io", "long"},
                 {"abc", "flip", "random-s2", "random-io", "random-s1", "swap"}, ". ", ioi_prompts),
       text_task("greater-than", "a year later than the one given (Hanna et al. 2023)", {"plain"},
                 {"01"}, "\n", greater_than_prompts),
