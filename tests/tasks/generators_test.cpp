@@ -122,6 +122,9 @@ TEST(Ioi, NamesMayStandFarApartAndLate) {
       const auto io = prompt.clean.roles.at("io_first"), s1 = prompt.clean.roles.at("s1_first");
       EXPECT_EQ(io < s1, std::string(variant) == "early-io") << prompt.clean.text;
       EXPECT_GT(std::abs(io - s1), 4) << prompt.clean.text;
+      EXPECT_EQ(at(prompt.clean, "io_first"), prompt.answer.front()) << prompt.clean.text;
+      EXPECT_EQ(at(prompt.clean, "s1_first"), prompt.wrong.front()) << prompt.clean.text;
+      EXPECT_FALSE(prompt.corrupt.tokens.empty()) << prompt.clean.text;
     }
   }
   for (const Prompt& prompt : made("ioi", "long", "").prompts) {

@@ -25,18 +25,19 @@ const std::vector<std::string> kTemplates = {
     "In the morning, [A] and [B] opened the [P]. Soon after, [S] sent a [O] to",
     "Although [A] and [B] were tired of the [P], [S] still bought a [O] for",
     "Once [A] and [B] had tidied up the [P], [S] returned a [O] to"};
-// The two names in different clauses: IO early or late, whichever order is filled in.
+// The two names in different clauses: IO early or late, whichever order is filled in. None begins
+// with a name, which would be another token there.
 const std::vector<std::string> kSpreadTemplates = {
-    "[A] was sitting in the [P] when [B] came in. A little later, [S] gave a [O] to",
-    "[A] had been at the [P] all day before [B] arrived. In the evening, [S] handed a [O] to",
+    "That day, [A] was sitting in the [P] when [B] came in. A little later, [S] gave a [O] to",
+    "All day long, [A] had been at the [P] before [B] arrived. In the evening, [S] handed a [O] to",
     "At the [P], [A] was waiting for a friend, and at last [B] turned up. Then [S] passed a [O] to",
-    "[A] opened the door of the [P] and saw [B] standing there. Without a word, [S] showed a [O] "
-    "to",
-    "[A] wrote a long letter, and [B] came to the [P] to answer it. Before noon, [S] offered a [O] "
-    "to",
-    "[A] left the [P] early, but on the road there was [B]. Smiling, [S] lent a [O] to",
-    "[A] called from the [P] to ask how [B] was. The next day, [S] brought a [O] to",
-    "[A] lost the way to the [P] until [B] pointed at it. In return, [S] sold a [O] to"};
+    "Outside the [P], [A] opened the door and saw [B] standing there. Without a word, [S] showed a "
+    "[O] to",
+    "Last year, [A] wrote a long letter, and [B] came to the [P] to answer it. Before noon, [S] "
+    "offered a [O] to",
+    "At noon, [A] left the [P] early, but on the road there was [B]. Smiling, [S] lent a [O] to",
+    "On Monday, [A] called from the [P] to ask how [B] was. The next day, [S] brought a [O] to",
+    "Once, [A] lost the way to the [P] until [B] pointed at it. In return, [S] sold a [O] to"};
 // What stands before the prompts of the variant "long".
 const std::vector<std::string> kOpenings = {
     "It had been raining since early in the morning, and hardly anybody was out in the streets. ",
