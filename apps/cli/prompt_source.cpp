@@ -76,6 +76,11 @@ PromptSet read_texts(const PromptOptions& options, const Tokenizer& tokenizer) {
                           {"prompts", 0, options.task.needs_pairs, options.task.prefix});
 }
 
+bool is_file(const std::string& source) {
+  std::error_code ignored;
+  return !is_task(source) && std::filesystem::exists(source, ignored);
+}
+
 /// Options that the chosen source would not heed are a mistake.
 void check_usage(const PromptOptions& options) {
   const int n_sources =
@@ -119,10 +124,14 @@ void add_prompt_options(Verb& verb, PromptOptions& options) {
 
 PromptSet read_task(const std::string& source, const TaskOptions& options,
                     const Tokenizer& tokenizer) {
-  std::error_code ignored;
-  const bool is_file = !is_task(source) && std::filesystem::exists(source, ignored);
-  return is_file ? read_prompt_set(source, tokenizer, options)
-                 : make_task(source, options, tokenizer);
+  return is_file(source) ? read_prompt_set(source, tokenizer, options)
+                         : make_task(source, options, tokenizer);
+}
+
+PromptSet read_task(const std::string& source, const TaskOptions& options,
+                    const LanguageModel& lm) {
+  return is_file(source) && !lm.has_tokenizer() ? read_prompt_set(source, nullptr, options)
+                                                : read_task(source, options, lm.tokenizer());
 }
 
 void check_ids(const PromptSet& set, const LanguageModel& lm) {
@@ -142,10 +151,9 @@ void check_ids(const PromptSet& set, const LanguageModel& lm) {
 
 PromptSet read_prompts(const PromptOptions& options, const LanguageModel& lm) {
   check_usage(options);
-  PromptSet set = !options.pairs.empty() ? read_pairs(options.pairs)
-                  : !options.texts.empty()
-                      ? read_texts(options, lm.tokenizer())
-                      : read_task(options.source, options.task, lm.tokenizer());
+  PromptSet set = !options.pairs.empty()   ? read_pairs(options.pairs)
+                  : !options.texts.empty() ? read_texts(options, lm.tokenizer())
+                                           : read_task(options.source, options.task, lm);
   for (const std::string& note : set.notes) log::warn("{}: {}", set.task, note);
   check_ids(set, lm);
   return set;

@@ -32,6 +32,8 @@ PromptSet read_prompts(const PromptOptions& options, const LanguageModel& lm);
 /// A task's name, else a file.
 PromptSet read_task(const std::string& source, const TaskOptions& options,
                     const Tokenizer& tokenizer);
+/// The same for a model, which needs no tokenizer for a file of token ids.
+PromptSet read_task(const std::string& source, const TaskOptions& options, const LanguageModel& lm);
 /// kInvalidArgument names the first prompt with an id that the model does not have.
 void check_ids(const PromptSet& set, const LanguageModel& lm);
 

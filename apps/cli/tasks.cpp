@@ -161,12 +161,19 @@ TableBlock group_table(const PromptSet& set, const PromptScores& scores, const s
   return table;
 }
 
+std::string text_of(const LanguageModel& lm, const std::vector<int64_t>& ids) {
+  if (lm.has_tokenizer()) return lm.tokenizer().decode(ids, true);
+  std::string text;
+  for (const int64_t id : ids) text += lm.token_text(id);
+  return text;
+}
+
 TableBlock prompt_table(const LanguageModel& lm, const PromptSet& set, const PromptScores& scores) {
   TableBlock table{
       "Prompts", {"prompt", "answer", "probability", "rank", "the model says"}, {}, ""};
   for (int64_t n = 0; n < set.size(); ++n) {
     const Prompt& prompt = set.prompts[static_cast<size_t>(n)];
-    table.rows.push_back({tail(lm.tokenizer().decode(prompt.clean.tokens, true)),
+    table.rows.push_back({tail(text_of(lm, prompt.clean.tokens)),
                           lm.token_text(prompt.answer.front()),
                           std::exp(scores.log_prob[n].item<double>()),
                           static_cast<double>(scores.rank[n].item<int64_t>()),
@@ -178,7 +185,7 @@ TableBlock prompt_table(const LanguageModel& lm, const PromptSet& set, const Pro
 void score(const ScoreVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
   const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
-  const PromptSet set = read_task(verb.source, verb.task, lm.tokenizer());
+  const PromptSet set = read_task(verb.source, verb.task, lm);
   check_ids(set, lm);
   set.answers();  // Refuses a prompt without an answer before the model runs.
   ScoreOptions options;

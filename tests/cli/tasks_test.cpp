@@ -79,6 +79,19 @@ TEST_F(Cli, TasksSayWhatTheirScoresConfuse) {
   EXPECT_NE(group.error.find("expected a group 'colour'"), std::string::npos) << group.error;
 }
 
+TEST_F(Cli, IdsAreScoredWithoutATokenizer) {
+  const std::string model = kGolden + "/models/gpt2";
+  write("ids.jsonl", R"({"tokens": [1, 2, 3], "answer": [5], "wrong": [6]})");
+  const auto scored = run_weir("tasks score " + model + " " + path("ids.jsonl"));
+  EXPECT_EQ(scored.status, 0) << scored.error;
+  EXPECT_NE(scored.out.find("#1#2#3"), std::string::npos) << scored.out;
+  write("text.jsonl", R"({"text": "a", "answer": "b"})");
+  const auto text = run_weir("tasks score " + model + " " + path("text.jsonl"));
+  EXPECT_EQ(text.status, 1);
+  EXPECT_NE(text.error.find("came without a tokenizer; found text"), std::string::npos)
+      << text.error;
+}
+
 TEST_F(Cli, IntervalsDrawSubjectsWhole) {
   std::string text;
   for (const char* subject : {"cat", "cat", "cat", "dog"}) {

@@ -53,7 +53,7 @@ void check_spelling(const RoleTokens& row, const Tokenizer& tokenizer, const std
   }
 }
 
-Entries read_lines(const std::string& text, const std::string& what, const Tokenizer& tokenizer) {
+Entries read_lines(const std::string& text, const std::string& what, const Tokenizer* tokenizer) {
   Entries entries;
   std::istringstream lines(text);
   int64_t number = 0;
@@ -61,9 +61,9 @@ Entries read_lines(const std::string& text, const std::string& what, const Token
     const std::string where = fmt::format("{} line {}", what, ++number);
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     entries.add(read_prompt_entry(io::parse_json(line, where), where));
-    if (entries.tokens.empty()) continue;
-    check_spelling(entries.tokens.back().clean, tokenizer, where);
-    check_spelling(entries.tokens.back().corrupt, tokenizer, where);
+    if (entries.tokens.empty() || tokenizer == nullptr) continue;
+    check_spelling(entries.tokens.back().clean, *tokenizer, where);
+    check_spelling(entries.tokens.back().corrupt, *tokenizer, where);
   }
   return entries;
 }
@@ -95,8 +95,15 @@ void keep_some(std::vector<T>& all, const TaskOptions& options) {
   all = draw.pick(all, static_cast<size_t>(options.n));
 }
 
+void check_tokenizer(const Tokenizer* tokenizer, const std::string& what) {
+  require(tokenizer != nullptr,
+          "{}: expected \"tokens\" in every prompt, for the model came without a tokenizer; found "
+          "text",
+          what);
+}
+
 PromptSet as_set(Entries entries, const std::string& what, const std::string& task,
-                 const TaskOptions& options, const Tokenizer& tokenizer) {
+                 const TaskOptions& options, const Tokenizer* tokenizer) {
   if (entries.texts.empty() && entries.tokens.empty()) {
     fail(ErrorCode::kCorruptData, "{}: expected prompts, found none", what);
   }
@@ -126,17 +133,18 @@ PromptSet as_set(Entries entries, const std::string& what, const std::string& ta
     const size_t n_left_out = n_all - prompts.size();
     keep_some(prompts, options);
     set.prompts = std::move(prompts);
-    set.notes = notes_of(set, tokenizer);
+    if (tokenizer != nullptr) set.notes = notes_of(set, *tokenizer);
     if (n_left_out > 0) {
       set.notes.push_back(
           fmt::format("{} of {} prompts have no partner and were left out", n_left_out, n_all));
     }
   } else {
+    check_tokenizer(tokenizer, what);
     Draw draw(options.seed);
     const std::vector<TextPrompt> pool = entries.texts;
     keep_some(entries.texts, options);
     add_shots(entries.texts, pool, options.shots, "\n", draw);
-    set = tokenize_prompts(tokenizer, entries.texts,
+    set = tokenize_prompts(*tokenizer, entries.texts,
                            {task, options.seed, options.needs_pairs, options.prefix, is_random});
   }
   if (entries.n_more_answers > 0) {
@@ -156,7 +164,7 @@ ordered_json to_json(const RoleTokens& row) {
 
 }  // namespace
 
-PromptSet read_prompt_set(const std::filesystem::path& path, const Tokenizer& tokenizer,
+PromptSet read_prompt_set(const std::filesystem::path& path, const Tokenizer* tokenizer,
                           const TaskOptions& options) {
   const std::string text(io::MappedFile::open(path)->bytes());
   const std::string what = path.string(), task = path.stem().string();
@@ -174,7 +182,8 @@ PromptSet read_prompt_set(const std::filesystem::path& path, const Tokenizer& to
   }
   const json file = io::parse_json(text, what);
   if (file.is_object() && file.contains("samples")) {
-    return relation_set(load_relation(what), options, tokenizer);
+    check_tokenizer(tokenizer, what);
+    return relation_set(load_relation(what), options, *tokenizer);
   }
   return as_set(read_list(list_in(file, what), what), what, task, options, tokenizer);
 }

@@ -28,9 +28,14 @@ namespace weir {
 /// entry a line, .csv a table, any other one JSON value.
 /// `options`: n of its prompts (0: all), shots from among its prompts, prefix, random partners;
 /// for a relation also variants (relation_set).
-/// kCorruptData names the line or entry; kInvalidArgument an option that the file cannot have.
-PromptSet read_prompt_set(const std::filesystem::path& path, const Tokenizer& tokenizer,
+/// kCorruptData names the line or entry; kInvalidArgument an option that the file cannot have, or a
+/// file of texts where there is no tokenizer (null).
+PromptSet read_prompt_set(const std::filesystem::path& path, const Tokenizer* tokenizer,
                           const TaskOptions& options = {});
+inline PromptSet read_prompt_set(const std::filesystem::path& path, const Tokenizer& tokenizer,
+                                 const TaskOptions& options = {}) {
+  return read_prompt_set(path, &tokenizer, options);
+}
 
 /// As JSONL, tokens and text; read_prompt_set gives the same prompts back.
 void write_prompt_set(const PromptSet& set, const std::filesystem::path& path);
