@@ -39,6 +39,7 @@ std::string bash_case(const Verb& group, int depth) {
     out += verb->is_group() ? "\n" + bash_case(*verb, depth + 1) + pad + "  ;;\n"
                             : " words=\"" + joined(verb->option_names()) + "\" ;;\n";
   }
+  if (group.does_work()) out += pad + "  *) words=\"" + joined(group.option_names()) + "\" ;;\n";
   return out + pad + "  esac\n" + pad + "fi\n";
 }
 

@@ -31,7 +31,10 @@ std::string synopsis(const Verb& verb) {
     if (!option.is_argument()) continue;
     out += option.is_required ? " " + option.name : " [" + option.name + "]";
   }
-  return out + (verb.is_group() ? " VERB ..." : " [OPTION]...");
+  if (verb.does_work()) out += " [OPTION]...";
+  if (verb.is_group())
+    out += verb.does_work() ? ", " + verb.full_name() + " VERB ..." : " VERB ...";
+  return out;
 }
 
 std::string verb_lines(const Verb& group, Heading heading, size_t width) {

@@ -106,7 +106,7 @@ Wanted parse(const VerbCall& call) {
   if (verb.is_top() && !call.words.empty() && call.words[0] == "--version") {
     return Wanted::kVersion;
   }
-  if (verb.is_group()) return parse_group(call);
+  if (verb.is_group() && !verb.does_work()) return parse_group(call);
   require_values(verb, call.words);
   CLI::App app;
   app.set_help_flag("-h,--help");

@@ -109,13 +109,15 @@ class Verb {
 
   /// Called before the work, once all words are in their places.
   Verb& before(std::function<void()> check);
-  /// What the verb does. A group has none.
+  /// What the verb does. A group may have one too: then its first word is a verb's name or its own
+  /// argument.
   void run(std::function<void()> work) { work_ = std::move(work); }
 
   const VerbText& text() const { return text_; }
   Heading heading() const { return heading_; }
   bool is_hidden() const { return is_hidden_; }
   bool is_group() const { return !verbs_.empty(); }
+  bool does_work() const { return work_ != nullptr; }
   /// The command itself, `weir`.
   bool is_top() const { return parent_ == nullptr; }
   /// "weir models info"

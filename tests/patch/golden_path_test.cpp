@@ -75,6 +75,27 @@ TEST_P(GoldenPatchPath, ToHeadsAndMlps) {
   }
 }
 
+// A set of one receiver is that receiver; a set of all heads of two layers is what each layer
+// hears.
+TEST_P(GoldenPatchPath, ASetOfReceiversHearsTogether) {
+  const testing::PatchGolden golden("path_", GetParam());
+  PathOptions options;
+  options.receiver = PathReceiver::kQuery;
+  options.value = SenderValue::kPerPrompt;
+  options.readings = {Reading::kLogitDiff};
+  const int64_t last = golden.lm.config().n_layers - 1;
+  const at::Tensor each =
+      path_grid(golden.lm, golden.pairs, options).heads.at(Reading::kLogitDiff);  // [L, H, L, H, B]
+  options.together = {{last, 1}};
+  const at::Tensor one = path_grid(golden.lm, golden.pairs, options).heads.at(Reading::kLogitDiff);
+  EXPECT_LT((one - each.select(2, last).select(2, 1)).abs().max().item<double>(), 1e-9);
+  options.together = {{1, 0}, {1, 1}};
+  const at::Tensor both = path_grid(golden.lm, golden.pairs, options).heads.at(Reading::kLogitDiff);
+  EXPECT_GT((both - each.select(2, 1).select(2, 0))[0].abs().max().item<double>(), 1e-9);
+  EXPECT_LT((both[1] - each[1].select(1, 1).select(1, 0)).abs().max().item<double>(), 1e-9)
+      << "senders of the receivers' layer do not reach them";
+}
+
 TEST_P(GoldenPatchPath, CleanIntoCleanChangesNothing) {
   const PatchGolden golden("path_", GetParam());
   PatchPairs same = golden.pairs;

@@ -1,6 +1,6 @@
 #include "weir/channels/inhibition.h"
 
-#include <set>
+#include <algorithm>
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
@@ -40,9 +40,19 @@ class Reader {
               "inhibition: head {} does not stand below the mover {}", head.name(),
               options.mover.name());
     }
+    from_ = options.mover.layer;
+    for (const HeadId& head : options.inhibitors) from_ = std::min(from_, head.layer);
+    RunOptions run;
+    run.cache = CacheOptions{};
+    run.cache->names = {name_of(from_, "hook_resid_pre"),
+                        name_of(options.inhibitors[0].layer, "hook_resid_pre"),
+                        name_of(options.mover.layer, "hook_resid_pre")};
+    run.stop_when_cached = true;
+    cache_ = lm_.run(batch_, run).cache;
   }
 
-  MoverLook look(const Weights* weights, std::vector<NamedHook> hooks) const {
+  /// `from`: the first layer in which something is changed.
+  MoverLook look(const Weights* weights, std::vector<NamedHook> hooks, int64_t from) const {
     at::Tensor scores, pattern;
     const int64_t head = options_.mover.head, layer = options_.mover.layer;
     const auto keep = [head](at::Tensor* place) {
@@ -56,11 +66,14 @@ class Reader {
     RunOptions run;
     run.hooks = std::move(hooks);
     run.weights = weights;
+    run.start = Start{from, cache_[name_of(from, "hook_resid_pre")]};
     run.stop_at_layer = layer + 1;
     run.logits = LogitsAt::kNone;
     lm_.run(batch_, run);
     return {pattern.gather(1, where_), scores.gather(1, where_)};
   }
+
+  int64_t first_inhibitor() const { return from_; }
 
   /// Outputs of the first inhibitor at the last position [N, D], in the stream.
   at::Tensor output() const {
@@ -87,6 +100,8 @@ class Reader {
   const TokenBatch& batch_;
   const InhibitionOptions& options_;
   at::Tensor where_;
+  int64_t from_ = 0;
+  ActivationCache cache_;
 };
 
 MoverBias difference(const MoverBias& a, const MoverBias& b) {
@@ -126,8 +141,9 @@ Inhibition inhibition(const LanguageModel& lm, const TokenBatch& batch, const Na
       SignRule::kRight);
   const at::Tensor V = all.right[0];  // [D, K]
   Inhibition found;
-  found.clean = reader.look(nullptr, {});
-  found.none = reader.look(nullptr, reader.without_any());
+  const int64_t first = reader.first_inhibitor(), at_mover = options.mover.layer;
+  found.clean = reader.look(nullptr, {}, at_mover);
+  found.none = reader.look(nullptr, reader.without_any(), first);
   at::Tensor output = reader.output().to(options.circuits.dtype);
   // A run with weights as loaded leaves folded biases of the norm in what heads read: part of z.
   const at::Tensor constant = at::matmul(heads.b_V[head.head], heads.W_O[head.head]);
@@ -146,13 +162,13 @@ Inhibition inhibition(const LanguageModel& lm, const TokenBatch& batch, const Na
       edit.components = {i};
       edit.edit_bias = options.with_bias;
       const Weights edited = edit_components(weights, lm.config(), edit, options.circuits);
-      look = reader.look(&edited, {});
+      look = reader.look(&edited, {}, head.layer);
     } else if (variant == InhibitionVariant::kPath) {
-      look = reader.look(nullptr, into_query(options.mover, -part));
+      look = reader.look(nullptr, into_query(options.mover, -part), at_mover);
     } else {
       std::vector<NamedHook> hooks = reader.without_any();
       hooks.push_back(at_last(head, [part](const at::Tensor& x) { return x + part; }));
-      look = reader.look(nullptr, std::move(hooks));
+      look = reader.look(nullptr, std::move(hooks), first);
     }
     const auto score = [&](const at::Tensor MoverLook::*what) {
       const MoverBias clean = mover_bias(base.*what, names), now = mover_bias(look.*what, names);

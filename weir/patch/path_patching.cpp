@@ -108,6 +108,47 @@ void read_heads(const PathSenders& senders, int64_t layer, const PathOptions& op
       });
 }
 
+/// What one receiver of a set would read from every sender before its layer, [S, B, 1, K].
+struct Heard {
+  HeadId head;
+  at::Tensor queries;
+};
+
+/// Every sender into all heads of a set at once.
+void read_together(const PathSenders& senders, const std::vector<Heard>& heard, Sheet* sheet) {
+  if (heard.empty()) return;
+  const Experiments& clean = senders.clean();
+  const int64_t n_prompts = clean.n_prompts();
+  int64_t first_layer = heard[0].head.layer, n_senders = 0;
+  for (const Heard& one : heard) {
+    first_layer = std::min(first_layer, one.head.layer);
+    n_senders = std::max(n_senders, one.queries.size(0));
+  }
+  clean.run_hooked(
+      first_layer, clean.n_positions() - 1, n_senders,
+      [&](int64_t first, int64_t count) {
+        std::vector<NamedHook> hooks;
+        for (const Heard& one : heard) {
+          // Senders from the receiver's layer on do not reach it.
+          const int64_t n = std::clamp<int64_t>(one.queries.size(0) - first, 0, count);
+          if (n == 0) continue;
+          const at::Tensor told = one.queries.slice(0, first, first + n).flatten(0, 1);
+          const int64_t head = one.head.head;
+          hooks.emplace_back(
+              fmt::format("blocks.{}.attn.hook_q", one.head.layer),
+              [told, head, rows = n * n_prompts](const at::Tensor& q, const HookContext&) {
+                const at::Tensor changed = q.clone();
+                changed.slice(0, 0, rows).select(2, head).copy_(told);
+                return changed;
+              });
+        }
+        return hooks;
+      },
+      [&](int64_t first, const at::Tensor& logits) {
+        for (int64_t e = 0; e < logits.size(0); ++e) sheet->set(first + e, {}, logits[e]);
+      });
+}
+
 void read_mlps(const PathSenders& senders, int64_t layer, const at::Tensor& inputs, Sheet* sheet) {
   senders.clean().run(
       {layer, "hook_mlp_in", senders.clean().n_positions() - 1}, inputs.size(0),
@@ -117,8 +158,15 @@ void read_mlps(const PathSenders& senders, int64_t layer, const at::Tensor& inpu
       });
 }
 
-std::vector<int64_t> receivers_of(const ModelConfig& config, PathReceiver receiver) {
-  if (receiver == PathReceiver::kFinal) return {};
+int64_t last_receiver(const PathOptions& options) {
+  int64_t last = 0;
+  for (const HeadId& head : options.together) last = std::max(last, head.layer);
+  return last;
+}
+
+std::vector<int64_t> receivers_of(const ModelConfig& config, const PathOptions& options) {
+  const PathReceiver receiver = options.receiver;
+  if (receiver == PathReceiver::kFinal || !options.together.empty()) return {};
   if (receiver == PathReceiver::kMlp) return {config.n_layers};
   return {config.n_layers, receiver == PathReceiver::kQuery ? config.n_heads : config.n_kv_heads};
 }
@@ -137,6 +185,14 @@ void check(const LanguageModel& lm, const PatchPairs& pairs, const PathOptions& 
           "path patching: whole sequences are for heads as receivers");
   require(!options.end.defined() || is_final,
           "path patching: ENDs before the last column are for the final stream as receiver");
+  require(
+      options.together.empty() || (options.receiver == PathReceiver::kQuery && !options.everywhere),
+      "path patching: heads that hear of the sender together are for queries at END");
+  for (const HeadId& head : options.together) {
+    require(head.layer >= 0 && head.layer < lm.config().n_layers && head.head >= 0 &&
+                head.head < lm.config().n_heads,
+            "path patching: no head {}", head.name());
+  }
   require(
       !is_mlp || !lm.config().parallel_block,
       "path patching: MLPs of '{}' read the stream before attention; heads of their layer do not "
@@ -174,22 +230,31 @@ PathGrid path_grid(const LanguageModel& lm, const PatchPairs& pairs, const PathO
   const bool is_final = options.receiver == PathReceiver::kFinal;
   targets.clean_logits = is_final ? lm.transformer().unembed(senders.run().resid_post.select(1, -1))
                                   : senders.clean().logits();
-  Sheet sheet(lm, options, targets, receivers_of(lm.config(), options.receiver),
-              targets.clean_logits);
+  Sheet sheet(lm, options, targets, receivers_of(lm.config(), options), targets.clean_logits);
   FrozenStream stream(lm, senders.run(), options.freeze_mlps);
+  std::vector<Heard> heard;
   Progress progress("path patching", static_cast<uint64_t>(n_layers), "layers");
   for (int64_t layer = 0; layer < n_layers; ++layer) {
     throw_if_interrupted();
     const at::Tensor writes = senders.head_writes(layer);
     if (options.receiver == PathReceiver::kMlp) {
       read_mlps(senders, layer, stream.mlp_inputs(layer, writes), &sheet);
+    } else if (!options.together.empty()) {
+      for (const HeadId& head : options.together) {
+        if (head.layer != layer || stream.n_experiments() == 0) continue;
+        heard.push_back(
+            {head, projected(lm, layer, options.receiver, stream.streams()).select(3, head.head)});
+      }
     } else if (!is_final && stream.n_experiments() > 0) {
       read_heads(senders, layer, options, stream.streams(), &sheet);
     }
-    stream.pass(layer, writes, senders.mlp_write(layer));
+    const bool all_heard = !options.together.empty() && layer >= last_receiver(options);
+    if (!all_heard) stream.pass(layer, writes, senders.mlp_write(layer));
     progress.advance(1);
+    if (all_heard) break;
   }
   if (is_final) read_final(lm, stream.streams(), &sheet);
+  read_together(senders, heard, &sheet);
   return sheet.take();
 }
 

@@ -5,6 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "weir/model/heads.h"
 #include "weir/patch/grids.h"
 
 /// Path patching (Wang et al. 2022, 2211.00593; Goldowsky-Dill et al. 2023), as the code released
@@ -40,6 +41,9 @@ struct PathOptions {
   /// Heads as receivers: the sender's whole sequence (per prompt) is replaced and the receiver's
   /// whole input; false: both at END only.
   bool everywhere = false;
+  /// kQuery at END: these heads hear of the sender all at once, and there are no receiver axes
+  /// (Wang et al. 2022, §3.2). Empty: each later head by itself.
+  std::vector<HeadId> together;
   std::vector<Reading> readings = {Reading::kPi, Reading::kLogitDiff};
   at::Tensor resample;  ///< int64 [B], of kResample
   at::Tensor end;       ///< int64 [B]: END of each row; undefined: the last column. kFinal only.

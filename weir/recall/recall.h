@@ -12,6 +12,7 @@
 #include "weir/recall/least_squares.h"
 #include "weir/recall/mitigation.h"
 #include "weir/report/report.h"
+#include "weir/tasks/neutral_text.h"
 #include "weir/tasks/prompt_set.h"
 
 /// How a model recalls a fact, told in the steps of Lv et al. 2024 (arXiv 2403.19521), with an
@@ -118,9 +119,6 @@ struct RecallResult {
 /// strengths) is chosen on one half of the subjects, what is claimed is measured on the other.
 RecallResult recall(const LanguageModel& lm, const PromptSet& set, const NeutralText& neutral,
                     const RecallOptions& options = {});
-
-/// Text written for this library, for the cost of mitigations and as a base for token frequencies.
-const std::string& default_neutral_text();
 
 /// Entropy and token-frequency neurons of the last MLP, which no relation changes.
 struct NeuronReadings {

@@ -1,4 +1,4 @@
-#include "weir/recall/recall.h"
+#include "weir/tasks/neutral_text.h"
 
 namespace weir {
 
