@@ -28,7 +28,9 @@ ordered_json to_json(const MeanInterval& x) {
 ordered_json to_json(const std::vector<FoundHead>& heads) {
   ordered_json list = ordered_json::array();
   for (const FoundHead& found : heads) {
-    list.push_back({{"head", found.head.name()}, {"effect", to_json(found.effect)}, {"attention", found.attention}});
+    list.push_back({{"head", found.head.name()},
+                    {"effect", to_json(found.effect)},
+                    {"attention", found.attention}});
   }
   return list;
 }
@@ -88,13 +90,15 @@ void demo(const DemoVerb& verb) {
 
 void add_channel_demo(Verb& channels) {
   auto options = std::make_shared<DemoVerb>();
-  Verb& verb = channels.verb(
-      {"demo",
-       "finds the inhibition channel of a model, and proves it by cutting it",
-       "Indirect objects (Wang et al. 2022): which heads move the name, which stop them from moving the "
-       "wrong one, through which component they talk by the weights alone and by what it does, and what "
-       "happens when that component is edited out, beside random ones.",
-       {"weir channels demo smollm2-135m --html demo.html"}});
+  Verb& verb =
+      channels.verb({"demo",
+                     "finds the inhibition channel of a model, and proves it by cutting it",
+                     "Indirect objects (Wang et al. 2022): which heads move the name, which stop "
+                     "them from moving the "
+                     "wrong one, through which component they talk by the weights alone and by "
+                     "what it does, and what "
+                     "happens when that component is edited out, beside random ones.",
+                     {"weir channels demo smollm2-135m --html demo.html"}});
   add_model_options(verb, options->model);
   verb.option("-n", &options->n, "N", "Prompts", {8})
       .option("--controls", &options->controls, "N", "Random components beside each edit", {1})

@@ -28,9 +28,10 @@ struct ChannelsVerb {
 
 ChannelOptions options_of(const ChannelsVerb& verb) {
   ChannelOptions options;
-  options.types = verb.type == "all" ? std::vector<CompositionType>{CompositionType::kQ, CompositionType::kK,
-                                                                    CompositionType::kV}
-                                     : std::vector<CompositionType>{composition_type_of(verb.type)};
+  options.types = verb.type == "all"
+                      ? std::vector<CompositionType>{CompositionType::kQ, CompositionType::kK,
+                                                     CompositionType::kV}
+                      : std::vector<CompositionType>{composition_type_of(verb.type)};
   options.circuits.fold = !verb.no_fold;
   options.circuits.dtype = parse_dtype(verb.model.dtype == "float64" ? "float64" : "float32");
   if (!verb.writer.empty()) options.writer = head_named(verb.writer, "--writer");
@@ -62,14 +63,16 @@ ordered_json links_json(const ChannelTable& table) {
 }
 
 ordered_json result_json(const Channels& found, const ChannelOptions& options) {
-  ordered_json result = {{"fold", options.circuits.fold},
-                         {"offset", options.offset ? ordered_json(*options.offset) : ordered_json()}};
+  ordered_json result = {
+      {"fold", options.circuits.fold},
+      {"offset", options.offset ? ordered_json(*options.offset) : ordered_json()}};
   for (const ChannelTable& table : found.tables) {
-    result[name_of(table.type)] = {{"axes", {"writer_layer", "writer_head", "reader_layer", "reader_head"}},
-                                   {"null_mean", table.null.mean},
-                                   {"discoveries", table.n_discoveries},
-                                   {"tested", table.n_tested},
-                                   {"links", links_json(table)}};
+    result[name_of(table.type)] = {
+        {"axes", {"writer_layer", "writer_head", "reader_layer", "reader_head"}},
+        {"null_mean", table.null.mean},
+        {"discoveries", table.n_discoveries},
+        {"tested", table.n_tested},
+        {"links", links_json(table)}};
   }
   return result;
 }
@@ -98,7 +101,8 @@ void save(const Channels& found, const ChannelOptions& options, const std::strin
       file, views,
       {{"axes.score", "writer layer, writer head, reader layer, reader head"},
        {"axes.component_score", "writer layer, writer head, component, reader layer, reader head"},
-       {"axes.component_score_reader", "writer layer, writer head, reader layer, reader head, component"},
+       {"axes.component_score_reader",
+        "writer layer, writer head, reader layer, reader head, component"},
        {"fold", options.circuits.fold ? "true" : "false"},
        {"null", "of CS^2: mean, sd; z = (CS^2 - mean) / sd; component_z among all components"}});
 }
@@ -109,18 +113,21 @@ void channels(const ChannelsVerb& verb) {
   const ChannelOptions options = options_of(verb);
   const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
   require_usage(verb.component < lm.config().d_head,
-                fmt::format("--component: expected 0 to {}, found {}", lm.config().d_head - 1, verb.component));
+                fmt::format("--component: expected 0 to {}, found {}", lm.config().d_head - 1,
+                            verb.component));
   const Channels found = find_channels(lm, options);
   if (!verb.save.empty()) save(found, options, verb.save);
   ordered_json result = result_json(found, options);
   Report report;
   if (verb.component >= 0) {
     report = component_report(lm, found, options, *options.writer, verb.component);
-    const ComponentTokens tokens = component_tokens(
-        lm, found.components.ov[static_cast<size_t>(options.writer->layer)], options.writer->head,
-        verb.component);
-    for (const auto& [name, list] : {std::pair{"reads", tokens.reads}, {"reads_against", tokens.reads_against},
-                                     {"writes", tokens.writes}, {"writes_against", tokens.writes_against}}) {
+    const ComponentTokens tokens =
+        component_tokens(lm, found.components.ov[static_cast<size_t>(options.writer->layer)],
+                         options.writer->head, verb.component);
+    for (const auto& [name, list] : {std::pair{"reads", tokens.reads},
+                                     {"reads_against", tokens.reads_against},
+                                     {"writes", tokens.writes},
+                                     {"writes_against", tokens.writes_against}}) {
       for (const auto& [token, value] : list) result["tokens"][name].push_back({token, value});
     }
   } else {
@@ -137,8 +144,9 @@ HeadId head_named(const std::string& text, const std::string& option) {
   const auto is_number = [](const std::string& s) {
     return !s.empty() && s.size() < 6 && s.find_first_not_of("0123456789") == std::string::npos;
   };
-  require_usage(dot != std::string::npos && is_number(text.substr(0, dot)) && is_number(text.substr(dot + 1)),
-                fmt::format("{}: expected a head as LAYER.HEAD (20.0), found '{}'", option, text));
+  require_usage(
+      dot != std::string::npos && is_number(text.substr(0, dot)) && is_number(text.substr(dot + 1)),
+      fmt::format("{}: expected a head as LAYER.HEAD (20.0), found '{}'", option, text));
   return {std::stoll(text.substr(0, dot)), std::stoll(text.substr(dot + 1))};
 }
 
@@ -147,7 +155,8 @@ void add_channels(Verb& weir) {
   Verb& verb = weir.verb(
       {"channels",
        "lists which heads read what others write, and through which directions",
-       "Composition of all pairs of heads by the singular components of what they write (Merullo et "
+       "Composition of all pairs of heads by the singular components of what they write (Merullo "
+       "et "
        "al. 2024), from the weights alone, with how surprising each link is. --writer with "
        "--component shows one component: its tokens and who reads it.",
        {"weir channels smollm2-135m --html channels.html",
@@ -159,9 +168,11 @@ void add_channels(Verb& weir) {
       .option("--reader", &options->reader, "L.H", "Only what this head reads")
       .option("--component", &options->component, "I", "One component of the writer", {0})
       .option("--offset", &options->offset, "D",
-              "Scores of a query D positions behind the key (rotary models); left out: the content alone")
+              "Scores of a query D positions behind the key (rotary models); left out: the content "
+              "alone")
       .option("--links", &options->links, "N", "Links to list", {1})
-      .option("--rate", &options->rate, "R", "False-discovery rate over all components and readers", {1e-12, 0.5})
+      .option("--rate", &options->rate, "R", "False-discovery rate over all components and readers",
+              {1e-12, 0.5})
       .flag("--no-fold", &options->no_fold, "Weights as stored, gains of norms not folded in");
   add_output_file(verb, "--save", &options->save, "OUT.safetensors", "Scores and z of all pairs");
   add_output_options(verb, options->output);

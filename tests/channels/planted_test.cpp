@@ -11,7 +11,7 @@
 #include "tests/channels/golden_channels.h"
 #include "tests/channels/planted_model.h"
 #include "weir/base/error.h"
-#include "weir/channels/find_channels.h"
+#include "weir/channels/surprising_links.h"
 
 namespace weir {
 namespace {

@@ -22,10 +22,10 @@ TableBlock link_table(const ChannelTable& table, const std::string& title) {
                    {},
                    ""};
   for (const ChannelLink& link : table.links) {
-    block.rows.push_back({link.writer.name(), fmt::format("{}{}", link.component, link.is_degenerate ? "*" : ""),
-                          link.reader.name(), link.score, link.share, link.z, link.z_in_layer,
-                          link.z_analytic, link.is_discovery ? "yes" : "", link.head_score,
-                          link.head_z});
+    block.rows.push_back(
+        {link.writer.name(), fmt::format("{}{}", link.component, link.is_degenerate ? "*" : ""),
+         link.reader.name(), link.score, link.share, link.z, link.z_in_layer, link.z_analytic,
+         link.is_discovery ? "yes" : "", link.head_score, link.head_z});
   }
   block.note =
       "z: among all components that the reader could read; z random: against random directions; "
@@ -120,10 +120,10 @@ Report channel_report(const LanguageModel& lm, const Channels& found,
     GroupBlock side;
     side.title = fmt::format("{} ({})", name_of(table.type), listens(table.type));
     side.blocks = {
-        TextBlock{"", fmt::format("{} of {} components and readers are beyond random directions at "
-                                  "a false-discovery rate of {:g}.",
-                                  table.n_discoveries, table.n_tested,
-                                  options.false_discovery_rate)},
+        TextBlock{"",
+                  fmt::format("{} of {} components and readers are beyond random directions at "
+                              "a false-discovery rate of {:g}.",
+                              table.n_discoveries, table.n_tested, options.false_discovery_rate)},
         link_table(table, "Strongest links"), graph(table), layer_map(table), head_pairs(table)};
     tabs.blocks.push_back(std::move(side));
   }
@@ -139,19 +139,20 @@ Report component_report(const LanguageModel& lm, const Channels& found,
   report.title = fmt::format("Component {} of head {}", component, head.name());
   const at::Tensor S = ov.S[head.head].to(at::kDouble);
   report.blocks.push_back(TextBlock{
-      "", fmt::format("{} sigma {:.4g}, {:.1f} % of the head's sigma^2. Signs: the largest entry of "
-                      "what is written is positive.",
-                      settings(lm, options), S[component].item<double>(),
-                      100 * (S[component].square() / S.square().sum()).item<double>())});
-  report.blocks.push_back(token_table("Embeddings that it reads (u . W_E)", tokens.reads,
-                                      tokens.reads_against));
+      "",
+      fmt::format("{} sigma {:.4g}, {:.1f} % of the head's sigma^2. Signs: the largest entry of "
+                  "what is written is positive.",
+                  settings(lm, options), S[component].item<double>(),
+                  100 * (S[component].square() / S.square().sum()).item<double>())});
+  report.blocks.push_back(
+      token_table("Embeddings that it reads (u . W_E)", tokens.reads, tokens.reads_against));
   report.blocks.push_back(
       token_table("Logits that it moves (v, final gain, W_U; norm's scale left out)", tokens.writes,
                   tokens.writes_against));
   for (const ChannelTable& table : found.tables) {
     const at::Tensor z = table.z.z[head.layer][head.head][component];  // [L, H]
-    report.blocks.push_back(head_map(fmt::format("Who reads it by {}", listens(table.type)), "z",
-                                     to_rows(z)));
+    report.blocks.push_back(
+        head_map(fmt::format("Who reads it by {}", listens(table.type)), "z", to_rows(z)));
   }
   CurvesBlock spectrum;
   spectrum.title = "Singular values of the head's OV";

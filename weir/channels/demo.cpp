@@ -21,7 +21,8 @@ namespace {
 constexpr int kPermutations = 2000;
 
 NamePositions names_of(const PromptSet& set) {
-  NamePositions names{set.positions("io_first"), set.positions("s1_first"), set.positions("s2_first"), {}};
+  NamePositions names{
+      set.positions("io_first"), set.positions("s1_first"), set.positions("s2_first"), {}};
   names.order = (names.s1 > names.io).to(at::kLong);
   return names;
 }
@@ -34,7 +35,8 @@ at::Tensor logit_diffs(const LanguageModel& lm, const PromptSet& set, const Weig
   run.start = start;
   run.logits = LogitsAt::kLast;
   const at::Tensor logits = lm.run(left_pad(set.clean_rows()), run).logits.select(1, 0);
-  return (logits.gather(1, set.answers().unsqueeze(1)) - logits.gather(1, set.wrongs().unsqueeze(1)))
+  return (logits.gather(1, set.answers().unsqueeze(1)) -
+          logits.gather(1, set.wrongs().unsqueeze(1)))
       .squeeze(1);
 }
 
@@ -75,8 +77,7 @@ InhibitionChannel channel_between(const LanguageModel& lm, const TokenBatch& bat
   inhibit.mover = mover;
   inhibit.inhibitors = {inhibitor};
   inhibit.circuits = options.circuits;
-  const Inhibition found =
-      inhibition(lm, batch, names, InhibitionVariant::kPath, inhibit);
+  const Inhibition found = inhibition(lm, batch, names, InhibitionVariant::kPath, inhibit);
   for (const MoverBias& bias : found.by_scores) channel.inhibitions.push_back(bias.all);
   const at::Tensor scores = at::tensor(channel.inhibitions, at::kDouble);
   channel.strongest = scores.argmax().item<int64_t>();
@@ -102,7 +103,8 @@ EditEffect cut(const LanguageModel& lm, const PromptSet& set, const at::Tensor& 
   keep.cache = CacheOptions{};
   keep.cache->names = {"blocks." + std::to_string(head.layer) + ".hook_resid_pre"};
   keep.stop_when_cached = true;
-  const Start start{head.layer, lm.run(left_pad(set.clean_rows()), keep).cache[keep.cache->names[0]]};
+  const Start start{head.layer,
+                    lm.run(left_pad(set.clean_rows()), keep).cache[keep.cache->names[0]]};
   EditEffect effect;
   effect.head = head;
   effect.components = components;
@@ -125,7 +127,8 @@ EditEffect cut(const LanguageModel& lm, const PromptSet& set, const at::Tensor& 
 
 }  // namespace
 
-ChannelDemo channel_demo(const LanguageModel& lm, const PromptSet& set, const DemoOptions& options) {
+ChannelDemo channel_demo(const LanguageModel& lm, const PromptSet& set,
+                         const DemoOptions& options) {
   const at::NoGradGuard no_grad;
   ChannelDemo demo;
   demo.heads = find_ioi_heads(lm, set, options.seed);
@@ -136,16 +139,17 @@ ChannelDemo channel_demo(const LanguageModel& lm, const PromptSet& set, const De
   const NamePositions names = names_of(set);
   const at::Tensor clean = logit_diffs(lm, set, nullptr);
   const auto first = [](const std::vector<FoundHead>& heads, int64_t n) {
-    return std::vector<FoundHead>(heads.begin(), heads.begin() + std::min<int64_t>(n, static_cast<int64_t>(heads.size())));
+    return std::vector<FoundHead>(
+        heads.begin(), heads.begin() + std::min<int64_t>(n, static_cast<int64_t>(heads.size())));
   };
   for (const FoundHead& inhibitor : first(demo.heads.inhibitors, options.n_inhibitors)) {
     std::vector<int64_t> components;
     for (const FoundHead& mover : first(demo.heads.movers, options.n_movers)) {
       if (inhibitor.head.layer >= mover.head.layer) continue;
-      const InhibitionChannel channel = channel_between(
-          lm, batch, names, channels.tables[0], inhibitor.head, mover.head, options);
-      const bool is_new = std::find(components.begin(), components.end(), channel.component) ==
-                          components.end();
+      const InhibitionChannel channel = channel_between(lm, batch, names, channels.tables[0],
+                                                        inhibitor.head, mover.head, options);
+      const bool is_new =
+          std::find(components.begin(), components.end(), channel.component) == components.end();
       if (is_new) components.push_back(channel.component);
       demo.channels.push_back(channel);
     }

@@ -33,9 +33,9 @@ struct InhibitionChannel {
 struct EditEffect {
   HeadId head;
   std::vector<int64_t> components;
-  MeanInterval logit_diff;                        ///< Change
-  double control_mean = 0, control_lowest = 0;    ///< Of as many random other components
-  double loss_increase = 0;                       ///< On neutral text, share
+  MeanInterval logit_diff;                      ///< Change
+  double control_mean = 0, control_lowest = 0;  ///< Of as many random other components
+  double loss_increase = 0;                     ///< On neutral text, share
 };
 
 struct ChannelDemo {

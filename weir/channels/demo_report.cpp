@@ -18,10 +18,12 @@ std::string names(const std::vector<FoundHead>& heads) {
 }
 
 TableBlock role_table(const IoiHeads& heads) {
-  TableBlock table{"Heads and the parts that they play", {"part", "head", "effect", "attention"}, {}, ""};
+  TableBlock table{
+      "Heads and the parts that they play", {"part", "head", "effect", "attention"}, {}, ""};
   const auto add = [&](const char* part, const std::vector<FoundHead>& list, size_t most) {
     for (size_t i = 0; i < std::min(most, list.size()); ++i) {
-      table.rows.push_back({std::string(part), list[i].head.name(), interval(list[i].effect), list[i].attention});
+      table.rows.push_back(
+          {std::string(part), list[i].head.name(), interval(list[i].effect), list[i].attention});
     }
   };
   add("mover", heads.movers, 8);
@@ -31,25 +33,31 @@ TableBlock role_table(const IoiHeads& heads) {
   add("previous token", heads.previous, 5);
   add("induction", heads.induction, 5);
   table.note =
-      "movers: direct effect on the logit difference and attention to the indirect object; inhibition: "
-      "effect on the logit difference of its path into the movers' queries, attention to the second "
+      "movers: direct effect on the logit difference and attention to the indirect object; "
+      "inhibition: "
+      "effect on the logit difference of its path into the movers' queries, attention to the "
+      "second "
       "subject; the others: attention alone";
   return table;
 }
 
 TableBlock channel_table(const std::vector<InhibitionChannel>& channels) {
   TableBlock table{"Channels: by the weights and by what they do",
-                   {"inhibitor", "mover", "component", "z", "inhibition", "share of bias", "strongest",
-                    "correlation", "p"},
-                   {}, ""};
+                   {"inhibitor", "mover", "component", "z", "inhibition", "share of bias",
+                    "strongest", "correlation", "p"},
+                   {},
+                   ""};
   for (const InhibitionChannel& c : channels) {
-    table.rows.push_back({c.inhibitor.name(), c.mover.name(), c.component, c.z, c.inhibition, c.share,
-                          c.strongest, c.correlation, c.p});
+    table.rows.push_back({c.inhibitor.name(), c.mover.name(), c.component, c.z, c.inhibition,
+                          c.share, c.strongest, c.correlation, c.p});
   }
   table.note =
-      "component: of the largest z among all that the mover's queries could read; inhibition: what the "
-      "mover's scores for the right name over the wrong one lose without it; strongest: the component with "
-      "the largest inhibition; correlation: Spearman of composition and size of inhibition over components, "
+      "component: of the largest z among all that the mover's queries could read; inhibition: what "
+      "the "
+      "mover's scores for the right name over the wrong one lose without it; strongest: the "
+      "component with "
+      "the largest inhibition; correlation: Spearman of composition and size of inhibition over "
+      "components, "
       "p by shuffling";
   return table;
 }
@@ -70,8 +78,10 @@ CurvesBlock figure(const InhibitionChannel& c) {
 
 TableBlock edit_table(const std::vector<EditEffect>& edits) {
   TableBlock table{"Cutting the channels out of the weights",
-                   {"head", "components", "logit difference", "random components", "lowest of them", "loss on neutral text"},
-                   {}, ""};
+                   {"head", "components", "logit difference", "random components", "lowest of them",
+                    "loss on neutral text"},
+                   {},
+                   ""};
   for (const EditEffect& edit : edits) {
     table.rows.push_back({edit.head.name(), fmt::format("{}", fmt::join(edit.components, " ")),
                           interval(edit.logit_diff), edit.control_mean, edit.control_lowest,
@@ -86,9 +96,10 @@ Report demo_report(const LanguageModel&, const ChannelDemo& demo) {
   Report report;
   report.title = "An inhibition channel";
   report.blocks.push_back(TextBlock{
-      "", fmt::format("Indirect objects: accuracy {}, logit difference {}. Movers {}; inhibition heads {}.",
-                      interval(demo.heads.accuracy), interval(demo.heads.logit_diff),
-                      names(demo.heads.movers), names(demo.heads.inhibitors))});
+      "", fmt::format(
+              "Indirect objects: accuracy {}, logit difference {}. Movers {}; inhibition heads {}.",
+              interval(demo.heads.accuracy), interval(demo.heads.logit_diff),
+              names(demo.heads.movers), names(demo.heads.inhibitors))});
   report.blocks.push_back(role_table(demo.heads));
   if (demo.channels.empty()) return report;
   report.blocks.push_back(channel_table(demo.channels));

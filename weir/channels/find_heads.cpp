@@ -64,7 +64,8 @@ at::Tensor repeated_tokens(const LanguageModel& lm, uint64_t seed) {
       half.push_back(static_cast<int64_t>(draw.below(static_cast<uint64_t>(lm.config().d_vocab))));
     }
     std::vector<int64_t>& row = rows.emplace_back();
-    if (lm.has_tokenizer() && lm.tokenizer().special().bos) row.push_back(*lm.tokenizer().special().bos);
+    if (lm.has_tokenizer() && lm.tokenizer().special().bos)
+      row.push_back(*lm.tokenizer().special().bos);
     row.insert(row.end(), half.begin(), half.end());
     row.insert(row.end(), half.begin(), half.end());
   }
@@ -92,7 +93,7 @@ IoiHeads find_ioi_heads(const LanguageModel& lm, const PromptSet& set, uint64_t 
   const at::Tensor io = set.positions("io_first"), s1 = set.positions("s1_first"),
                    s2 = set.positions("s2_first");
   const Attention attention(lm, batch);
-  const at::Tensor to_io = attention.between(end, io), to_s1 = attention.between(end, s1);
+  const at::Tensor to_io = attention.between(end, io);
   const AttributionTarget target{set.answers(), set.wrongs(), false};
   const Attribution parts = attribute(lm, batch, target);
   IoiHeads found;
@@ -108,7 +109,7 @@ IoiHeads find_ioi_heads(const LanguageModel& lm, const PromptSet& set, uint64_t 
   for (int64_t l = 0; l < n_layers; ++l) {
     for (int64_t h = 0; h < n_heads; ++h) {
       const auto look = to_io[l][h].mean().item<double>();
-      if (look < to_s1[l][h].mean().item<double>() || look < kLeastAttention / 3) continue;
+      if (look < kLeastAttention / 3) continue;
       const MeanInterval effect = interval(parts.head[l][h]);
       if (effect.low > 0 && effect.mean > least) found.movers.push_back({{l, h}, effect, look});
       if (effect.high < 0 && effect.mean < -least) found.negative.push_back({{l, h}, effect, look});
@@ -147,8 +148,7 @@ IoiHeads find_ioi_heads(const LanguageModel& lm, const PromptSet& set, uint64_t 
 const std::vector<KnownHeads>& known_gpt2_small_heads() {
   static const std::vector<KnownHeads> known = {
       {"movers", {{9, 9}, {10, 0}, {9, 6}}},
-      {"backup movers",
-       {{10, 10}, {10, 6}, {10, 2}, {10, 1}, {11, 2}, {9, 7}, {9, 0}, {11, 9}}},
+      {"backup movers", {{10, 10}, {10, 6}, {10, 2}, {10, 1}, {11, 2}, {9, 7}, {9, 0}, {11, 9}}},
       {"negative movers", {{10, 7}, {11, 10}}},
       {"inhibition", {{7, 3}, {7, 9}, {8, 6}, {8, 10}}},
       {"induction", {{5, 5}, {5, 8}, {5, 9}, {6, 9}}},

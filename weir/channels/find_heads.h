@@ -22,16 +22,16 @@ struct FoundHead {
 struct IoiHeads {
   std::vector<FoundHead> movers;      ///< Attend from END to the indirect object and write for it
   std::vector<FoundHead> negative;    ///< Attend to it and write against it
-  std::vector<FoundHead> inhibitors;  ///< Without their clean write on the movers' queries the logit
-                                      ///< difference falls
-  std::vector<FoundHead> duplicate;   ///< Attend from S2 to S1
-  std::vector<FoundHead> previous;    ///< Attend to the token before
-  std::vector<FoundHead> induction;   ///< Attend, on repeated random tokens, to what followed
+  std::vector<FoundHead> inhibitors;  ///< Without their clean write on the movers' queries the
+                                      ///< logit difference falls
+  std::vector<FoundHead> duplicate;  ///< Attend from S2 to S1
+  std::vector<FoundHead> previous;   ///< Attend to the token before
+  std::vector<FoundHead> induction;  ///< Attend, on repeated random tokens, to what followed
   MeanInterval accuracy, logit_diff;
 };
 
-/// Prompts with the roles io_first, s1_first and s2_first, answers, wrong answers, and partners of the same
-/// length in which S2 is the other name.
+/// Prompts with the roles io_first, s1_first and s2_first, answers, wrong answers, and partners of
+/// the same length in which S2 is the other name.
 IoiHeads find_ioi_heads(const LanguageModel& lm, const PromptSet& set, uint64_t seed = 0);
 
 /// Heads of GPT-2 small by their parts, as the authors of the IOI circuit list them (2211.00593).

@@ -1,4 +1,4 @@
-#include "weir/channels/find_channels.h"
+#include "weir/channels/surprising_links.h"
 
 #include <algorithm>
 #include <map>
