@@ -1,7 +1,7 @@
-// What an independent look with PyTorch found on this model (100 prompts "When A and B went to the P, B
-// gave a O to"), and what this library has to come to by itself: movers 23.0, 23.1, 23.2, 23.7 (and
-// 23.3), inhibition 20.0 and 19.2, duplicate token 8.1, 2.4, 9.2, previous token 16.0, 11.1, induction
-// 17.4, 17.5, accuracy 1, logit difference about 5.
+// What an independent look with PyTorch found on this model (100 prompts "When A and B went to the
+// P, B gave a O to"), and what this library has to come to by itself: movers 23.0, 23.1, 23.2, 23.7
+// (and 23.3), inhibition 20.0 and 19.2, duplicate token 8.1, 2.4, 9.2, previous token 16.0, 11.1,
+// induction 17.4, 17.5, accuracy 1, logit difference about 5.
 #include <algorithm>
 
 #include <gmock/gmock.h>
@@ -33,12 +33,14 @@ TEST(GoldenChannelsSmollm2, HeadsAndTheChannelBetweenThem) {
   EXPECT_GT(heads.accuracy.mean, 0.95);
   EXPECT_NEAR(heads.logit_diff.mean, 5.2, 0.8);
   using ::testing::Contains;
-  for (const char* head : {"23.0", "23.1", "23.2", "23.7"}) EXPECT_THAT(names(heads.movers), Contains(head));
+  for (const char* head : {"23.0", "23.1", "23.2", "23.7"})
+    EXPECT_THAT(names(heads.movers), Contains(head));
   EXPECT_THAT(names(heads.negative), Contains("24.4"));
   ASSERT_GE(heads.inhibitors.size(), 2U);
   EXPECT_EQ(heads.inhibitors[0].head.name(), "20.0");
   EXPECT_EQ(heads.inhibitors[1].head.name(), "19.2");
-  for (const char* head : {"8.1", "2.4", "9.2"}) EXPECT_THAT(names(heads.duplicate), Contains(head));
+  for (const char* head : {"8.1", "2.4", "9.2"})
+    EXPECT_THAT(names(heads.duplicate), Contains(head));
   for (const char* head : {"16.0", "11.1"}) EXPECT_THAT(names(heads.previous), Contains(head));
   for (const char* head : {"17.4", "17.5"}) EXPECT_THAT(names(heads.induction), Contains(head));
 

@@ -15,14 +15,20 @@ const std::string kComposition = kGolden + "/channels/composition_gpt2_fold.safe
 
 TEST_F(Cli, ChannelsSaveTheReferencesScores) {
   const std::string out = path("scores.safetensors");
-  const auto run = run_weir("channels " + kModel + " --type all --dtype float64 --links 5 --json --save " + out +
-                            " --html " + path("c.html"));
+  const auto run =
+      run_weir("channels " + kModel + " --type all --dtype float64 --links 5 --json --save " + out +
+               " --html " + path("c.html"));
   ASSERT_EQ(run.status, 0) << run.error;
   const json result = json::parse(run.out)["result"];
   for (const std::string type : {"Q", "K", "V"}) {
-    EXPECT_LT(largest_difference(tensor(out, type + ".score"), tensor(kComposition, type + ".cs")), 1e-6);
-    EXPECT_LT(largest_difference(tensor(out, type + ".component_score"), tensor(kComposition, type + ".writer")), 1e-6);
-    EXPECT_LT(largest_difference(tensor(out, type + ".component_z"), tensor(kComposition, type + ".z_emp_writer")), 1e-4);
+    EXPECT_LT(largest_difference(tensor(out, type + ".score"), tensor(kComposition, type + ".cs")),
+              1e-6);
+    EXPECT_LT(largest_difference(tensor(out, type + ".component_score"),
+                                 tensor(kComposition, type + ".writer")),
+              1e-6);
+    EXPECT_LT(largest_difference(tensor(out, type + ".component_z"),
+                                 tensor(kComposition, type + ".z_emp_writer")),
+              1e-4);
     EXPECT_EQ(result[type]["links"].size(), 5U);
   }
   EXPECT_NE(file_text(path("c.html")).find("Strongest links"), std::string::npos);
@@ -36,22 +42,29 @@ TEST_F(Cli, ChannelsShowOneComponent) {
   ASSERT_EQ(run.status, 0) << run.error;
   EXPECT_EQ(json::parse(run.out)["result"]["tokens"]["writes"].size(), 8U);
   const std::string out = path("components.safetensors");
-  const auto all = run_weir("channels components " + kModel + " --head 1.2 --of qk --save " + out + " --json");
+  const auto all =
+      run_weir("channels components " + kModel + " --head 1.2 --of qk --save " + out + " --json");
   ASSERT_EQ(all.status, 0) << all.error;
-  EXPECT_LT(largest_difference(tensor(out, "singular_values"), tensor(kComposition, "sigma_qk")[1][2]), 1e-5);
+  EXPECT_LT(
+      largest_difference(tensor(out, "singular_values"), tensor(kComposition, "sigma_qk")[1][2]),
+      1e-5);
   EXPECT_LT(largest_difference(tensor(out, "left"), tensor(kComposition, "a")[1][2]), 1e-4);
 }
 
 TEST_F(Cli, ChannelsEditSavesAModel) {
   const std::string edits = kGolden + "/channels/edits_gpt2_fold";
-  const auto run = run_weir("channels edit " + kModel + " --head 0.1 --components 0 --scale 0 --save " +
-                            path("edited") + " --json");
+  const auto run =
+      run_weir("channels edit " + kModel + " --head 0.1 --components 0 --scale 0 --save " +
+               path("edited") + " --json");
   ASSERT_EQ(run.status, 0) << run.error;
   const LanguageModel edited = LanguageModel::load(path("edited"));
-  const at::Tensor logits =
-      edited.run({tensor(edits + ".safetensors", "tokens"), {}}).logits;
-  EXPECT_LT(largest_difference(logits, tensor(edits + ".safetensors", "logits.ov.remove.nobias")), 1e-4);
-  EXPECT_NE(run_weir("channels edit " + kModel + " --head 0.1 --components 0 --save " + path("edited")).status, 0)
+  const at::Tensor logits = edited.run({tensor(edits + ".safetensors", "tokens"), {}}).logits;
+  EXPECT_LT(largest_difference(logits, tensor(edits + ".safetensors", "logits.ov.remove.nobias")),
+            1e-4);
+  EXPECT_NE(
+      run_weir("channels edit " + kModel + " --head 0.1 --components 0 --save " + path("edited"))
+          .status,
+      0)
       << "a folder that holds files";
 }
 
@@ -59,7 +72,8 @@ TEST_F(Cli, ChannelsRefuseWhatIsNotThere) {
   expect_usage_error("channels " + kModel + " --writer 0-1", "LAYER.HEAD");
   expect_usage_error("channels " + kModel + " --component 1", "--writer");
   expect_usage_error("channels components " + kModel + " --head 9.0", "--head");
-  expect_usage_error("channels edit " + kModel + " --head 0.1 --components x --save " + path("e"), "--components");
+  expect_usage_error("channels edit " + kModel + " --head 0.1 --components x --save " + path("e"),
+                     "--components");
   EXPECT_NE(run_weir("channels " + kModel + " --offset 1").status, 0) << "no rotary embedding";
   EXPECT_EQ(run_weir("channels --help").status, 0);
 }

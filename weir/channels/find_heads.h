@@ -24,9 +24,9 @@ struct IoiHeads {
   std::vector<FoundHead> negative;    ///< Attend to it and write against it
   std::vector<FoundHead> inhibitors;  ///< Without their clean write on the movers' queries the
                                       ///< logit difference falls
-  std::vector<FoundHead> duplicate;  ///< Attend from S2 to S1
-  std::vector<FoundHead> previous;   ///< Attend to the token before
-  std::vector<FoundHead> induction;  ///< Attend, on repeated random tokens, to what followed
+  std::vector<FoundHead> duplicate;   ///< Attend from S2 to S1
+  std::vector<FoundHead> previous;    ///< Attend to the token before
+  std::vector<FoundHead> induction;   ///< Attend, on repeated random tokens, to what followed
   MeanInterval accuracy, logit_diff;
 };
 
