@@ -1,7 +1,4 @@
 // Entries of the files that others publish.
-#include <algorithm>
-#include <cctype>
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
@@ -127,41 +124,6 @@ TextPrompt counterfact_prompt(const json& rewrite, const std::string& what) {
     prompt.groups["relation"] = *relation;
   }
   return prompt;
-}
-
-/// Where the capitalised words of a text stand.
-std::map<std::string, std::vector<size_t>> names_in(const std::string& text) {
-  std::map<std::string, std::vector<size_t>> places;
-  const auto is_letter = [&](size_t i) {
-    return std::isalpha(static_cast<unsigned char>(text[i])) != 0;
-  };
-  for (size_t begin = 0, end = 0; begin < text.size(); begin = end + 1) {
-    for (end = begin; end < text.size() && is_letter(end);) ++end;
-    const bool is_name = end > begin + 1 && std::isupper(static_cast<unsigned char>(text[begin]));
-    if (is_name) places[text.substr(begin, end - begin)].push_back(begin);
-  }
-  return places;
-}
-
-/// A prompt of indirect object identification, known by its names: the answer stands in it once,
-/// one other name twice, and that is the wrong answer.
-void find_indirect_object(TextPrompt& prompt) {
-  const auto places = names_in(prompt.clean.text);
-  const auto answer = places.find(prompt.answer.substr(1));
-  if (answer == places.end() || answer->second.size() != 1) return;
-  std::vector<std::string> twice;
-  for (const auto& [name, begins] : places) {
-    if (begins.size() == 2) twice.push_back(name);
-  }
-  if (twice.size() != 1) return;
-  const auto mark = [&](const char* part, size_t begin, size_t size) {
-    prompt.clean.parts[part] = {begin, begin + size};
-  };
-  const std::vector<size_t>& begins = places.at(twice.front());
-  mark("io", answer->second.front(), answer->first.size());
-  mark("s1", begins[0], twice.front().size());
-  mark("s2", begins[1], twice.front().size());
-  prompt.wrong = " " + twice.front();
 }
 
 TextPrompt listed_prompt(const json& entry, const std::string& what) {

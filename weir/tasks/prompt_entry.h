@@ -24,4 +24,8 @@ PromptEntry read_prompt_entry(const nlohmann::json& entry, const std::string& wh
 TextPrompt own_text_prompt(const nlohmann::json& entry, const std::string& what);
 Prompt own_token_prompt(const nlohmann::json& entry, const std::string& what);
 
+/// A prompt of indirect object identification, known by its names: the answer stands in it once,
+/// one other name twice, and that is the wrong answer.
+void find_indirect_object(TextPrompt& prompt);
+
 }  // namespace weir
