@@ -1,4 +1,5 @@
 #include <chrono>
+#include <cmath>
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -9,6 +10,7 @@
 #include "weir/base/draw.h"
 #include "weir/lm/token_batch.h"
 #include "weir/patch/head_scores.h"
+#include "weir/recall/head_readings.h"
 #include "weir/report/layer_blocks.h"
 #include "weir/tensor/convert.h"
 
@@ -16,6 +18,8 @@ namespace weir::cli {
 namespace {
 
 using nlohmann::ordered_json;
+
+constexpr int64_t kCopiedTokens = 40;  // Each costs two unembeddings for every head.
 
 struct HeadsVerb {
   ModelOptions model;
@@ -46,16 +50,37 @@ at::Tensor repeated_rows(const LanguageModel& lm, const HeadsVerb& verb) {
   return left_pad(rows).tokens;
 }
 
+/// Share of some of the tokens that each head writes for when it reads them alone, [L, H]
+/// (recall/head_readings.h). NaN for a model of one layer.
+at::Tensor copy_score(const LanguageModel& lm, const at::Tensor& rows) {
+  const int64_t n_layers = lm.config().n_layers, n_heads = lm.config().n_heads;
+  if (n_layers < 2) return at::full({n_layers, n_heads}, NAN, at::kDouble);
+  RunOptions run;
+  run.cache = CacheOptions{};
+  run.cache->names = {"blocks.0.hook_resid_post"};
+  run.stop_when_cached = true;
+  const at::Tensor some =
+      rows.slice(1, 0, std::min<int64_t>(kCopiedTokens / rows.size(0) + 1, rows.size(1)));
+  const at::Tensor streams = lm.run({some, {}}, run).cache[run.cache->names[0]].flatten(0, 1);
+  std::vector<HeadId> all;
+  for (int64_t l = 0; l < n_layers; ++l) {
+    for (int64_t h = 0; h < n_heads; ++h) all.push_back({l, h});
+  }
+  return copy_scores(lm, all, streams, some.flatten()).positive.view({n_layers, n_heads});
+}
+
 void heads(const HeadsVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
   const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
-  const HeadScores scores = head_scores(lm, repeated_rows(lm, verb), verb.half);
+  const at::Tensor rows = repeated_rows(lm, verb);
+  const HeadScores scores = head_scores(lm, rows, verb.half);
   const std::vector<std::pair<std::string, at::Tensor>> all = {
       {"induction", scores.induction},
       {"previous_token", scores.previous_token},
       {"duplicate_token", scores.duplicate_token},
       {"attention_to_first", scores.attention_to_first},
       {"entropy", scores.entropy},
+      {"copy", copy_score(lm, rows)},
       {"ov_eigenvalue_positivity", ov_eigenvalue_positivity(lm)}};
   Report report{"What heads do on repeated random tokens", {}, {}};
   TableBlock best{

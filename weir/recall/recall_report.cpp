@@ -127,10 +127,10 @@ TextBlock in_short(const RecallResult& result) {
 TableBlock claims_table(const RecallResult& result) {
   TableBlock table;
   table.title = "Claims and their experiments";
-  table.columns = {"step",       "claim",    "verdict", "effect",    "control",
+  table.columns = {"step",       "verdict",  "claim",   "effect",    "control",
                    "difference", "p before", "p after", "experiment"};
   for (const Claim& claim : result.claims) {
-    table.rows.push_back({claim.step, claim.statement, claim.verdict(),
+    table.rows.push_back({claim.step, claim.verdict(), claim.statement,
                           claim.quantity + " " + range(claim.effect), range(claim.control),
                           range(claim.difference), claim.prob_before, claim.prob_after,
                           claim.check});
