@@ -20,9 +20,7 @@ void components(const ComponentsVerb& verb) {
   const HeadId head = head_named(verb.head, "--head");
   require_usage(verb.of == "qk" || !verb.biases, "--biases goes with --of qk");
   const LanguageModel lm = load(verb.model);
-  require_usage(head.layer < lm.config().n_layers && head.head < lm.config().n_heads,
-                fmt::format("--head: expected a head of {} layers of {}, found {}",
-                            lm.config().n_layers, lm.config().n_heads, verb.head));
+  require_head(lm, head, "--head");
   CircuitOptions options;
   options.fold = !verb.no_fold;
   options.dtype = lm.transformer().dtype() == at::kDouble ? at::kDouble : at::kFloat;

@@ -33,9 +33,7 @@ void edit(const EditVerb& verb) {
   edit.keep = verb.keep;
   edit.edit_bias = verb.edit_bias;
   const LanguageModel lm = load(verb.model);
-  require_usage(edit.head.layer < lm.config().n_layers && edit.head.head < lm.config().n_heads,
-                fmt::format("--head: expected a head of {} layers of {}, found {}",
-                            lm.config().n_layers, lm.config().n_heads, verb.head));
+  require_head(lm, edit.head, "--head");
   CircuitOptions circuits;
   circuits.fold = !verb.no_fold;
   LoadedModel edited = lm.source();

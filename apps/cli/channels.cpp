@@ -150,6 +150,12 @@ HeadId head_named(const std::string& text, const std::string& option) {
   return {std::stoll(text.substr(0, dot)), std::stoll(text.substr(dot + 1))};
 }
 
+void require_head(const LanguageModel& lm, const HeadId& head, const std::string& option) {
+  require_usage(head.layer < lm.config().n_layers && head.head < lm.config().n_heads,
+                fmt::format("{}: expected a head of {} layers of {}, found {}", option,
+                            lm.config().n_layers, lm.config().n_heads, head.name()));
+}
+
 void add_channels(Verb& weir) {
   auto options = std::make_shared<ChannelsVerb>();
   Verb& verb = weir.verb(

@@ -55,33 +55,36 @@ GraphBlock graph(const ChannelTable& table) {
   return block;
 }
 
-/// The largest z of any component between heads of two layers.
-HeatMapBlock layer_map(const ChannelTable& table) {
+/// Readers (up) by writers (across).
+HeatMapBlock pair_map(const std::string& title, const std::string& value_label,
+                      const std::string& unit, const at::Tensor& writer_by_reader,
+                      std::vector<std::string> ticks) {
   HeatMapBlock map;
-  map.title = fmt::format("Largest z between layers, into {}", listens(table.type));
-  map.value_label = "z";
-  map.x_label = "writer's layer";
-  map.y_label = "reader's layer";
+  map.title = title;
+  map.value_label = value_label;
+  map.x_label = "writer" + unit;
+  map.y_label = "reader" + unit;
   map.y_up = true;
-  map.values = to_rows(table.z.z.amax({1, 2, 4}).t());
-  map.x_ticks = map.y_ticks = counted(map.values.size());
+  map.values = to_rows(writer_by_reader.t());
+  map.x_ticks = map.y_ticks = std::move(ticks);
   return map;
 }
 
+/// The largest z of any component between heads of two layers.
+HeatMapBlock layer_map(const ChannelTable& table) {
+  const at::Tensor largest = table.z.z.amax({1, 2, 4});
+  return pair_map(fmt::format("Largest z between layers, into {}", listens(table.type)), "z",
+                  "'s layer", largest, counted(static_cast<size_t>(largest.size(0))));
+}
+
 HeatMapBlock head_pairs(const ChannelTable& table) {
-  HeatMapBlock map;
-  map.title = fmt::format("CS of all pairs of heads, into {}", listens(table.type));
-  map.value_label = "CS";
-  map.x_label = "writer";
-  map.y_label = "reader";
-  map.y_up = true;
   const at::Tensor& head = table.scores.head;
-  map.values = to_rows(head.flatten(0, 1).flatten(1).t());
+  std::vector<std::string> names;
   for (int64_t l = 0; l < head.size(0); ++l) {
-    for (int64_t h = 0; h < head.size(1); ++h) map.x_ticks.push_back(HeadId{l, h}.name());
+    for (int64_t h = 0; h < head.size(1); ++h) names.push_back(HeadId{l, h}.name());
   }
-  map.y_ticks = map.x_ticks;
-  return map;
+  return pair_map(fmt::format("CS of all pairs of heads, into {}", listens(table.type)), "CS", "",
+                  head.flatten(0, 1).flatten(1), std::move(names));
 }
 
 std::string settings(const LanguageModel& lm, const ChannelOptions& options) {

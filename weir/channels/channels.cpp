@@ -10,12 +10,6 @@
 namespace weir {
 namespace {
 
-/// Of components [L, H, K] against readers [L, H] that a path leads to: bool [L, H, K, L, H].
-at::Tensor paths(const at::Tensor& writer) {
-  const at::Tensor layer = at::arange(writer.size(0));
-  return (layer.view({-1, 1, 1, 1, 1}) < layer.view({1, 1, 1, -1, 1})).expand(writer.sizes());
-}
-
 class TableMaker {
  public:
   TableMaker(const ModelComponents& components, CompositionType type, const ChannelOptions& options,
@@ -30,7 +24,7 @@ class TableMaker {
 
   ChannelTable make() {
     const at::Tensor& writer = table_.scores.writer;
-    const at::Tensor is_path = paths(writer);
+    const at::Tensor is_path = has_path(writer, 3);
     const at::Tensor squares = writer.to(at::kDouble).square();
     const at::Tensor p = p_values(squares);
     const at::Tensor discovered = at::zeros_like(is_path, at::kBool);

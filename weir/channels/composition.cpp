@@ -107,12 +107,6 @@ at::Tensor traces(const at::Tensor& X) {
   return at::stack(layers);
 }
 
-at::Tensor path_mask(int64_t n_layers, int64_t n_heads) {  // double [L, H, L, H]
-  const at::Tensor layer = at::arange(n_layers);
-  const at::Tensor is_below = layer.unsqueeze(1) < layer.unsqueeze(0);
-  return is_below.unsqueeze(1).unsqueeze(3).expand({n_layers, n_heads, n_layers, n_heads});
-}
-
 }  // namespace
 
 CompositionType composition_type_of(const std::string& name) {
@@ -124,6 +118,13 @@ CompositionType composition_type_of(const std::string& name) {
 
 std::string name_of(CompositionType type) {
   return type == CompositionType::kQ ? "Q" : type == CompositionType::kK ? "K" : "V";
+}
+
+at::Tensor has_path(const at::Tensor& table, int64_t reader_axis) {
+  const at::Tensor layer = at::arange(table.size(0));
+  std::vector<int64_t> writer(static_cast<size_t>(table.dim()), 1), reader = writer;
+  writer[0] = reader[static_cast<size_t>(reader_axis)] = table.size(0);
+  return (layer.view(writer) < layer.view(reader)).expand(table.sizes());
 }
 
 HeadSource head_source(const Weights& weights, const ModelConfig& config,
@@ -183,14 +184,13 @@ std::vector<at::Tensor> composition_scores(const HeadSource& source,
   const at::NoGradGuard no_grad;
   const int64_t one_role = source.n_layers * source.n_heads * source.d_head * source.d_model * 4;
   const bool together = one_role * static_cast<int64_t>(1 + types.size()) <= kHeadBytes;
-  const at::Tensor no_path = path_mask(source.n_layers, source.n_heads).logical_not();
   std::vector<at::Tensor> scores;
   for (size_t first = 0; first < types.size();) {
     const size_t last = together ? types.size() : first + 1;
     const at::Tensor found = scores_of(source, {types.begin() + static_cast<std::ptrdiff_t>(first),
                                                 types.begin() + static_cast<std::ptrdiff_t>(last)});
     for (const at::Tensor& of_type : found.unbind(3)) {
-      scores.push_back(of_type.masked_fill(no_path, 0).nan_to_num(0));
+      scores.push_back(of_type.masked_fill(has_path(of_type, 2).logical_not(), 0).nan_to_num(0));
     }
     first = last;
   }

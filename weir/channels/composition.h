@@ -38,6 +38,9 @@ HeadSource head_source_at(const Weights& weights, const ModelConfig& config, int
 std::vector<at::Tensor> composition_scores(const HeadSource& source,
                                            const std::vector<CompositionType>& types);
 
+/// bool, of a table's shape: the writer's layer (axis 0) stands below the reader's (`reader_axis`).
+at::Tensor has_path(const at::Tensor& table, int64_t reader_axis);
+
 /// One link between two singular components.
 struct ComponentLink {
   int64_t writer_layer, writer_head, writer_component;

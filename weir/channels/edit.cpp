@@ -25,10 +25,6 @@ struct Chosen {
   at::Tensor S() const { return components.S[0].index_select(0, index); }
 };
 
-FactoredMatrix of_head(const FactoredMatrix& heads, int64_t head) {
-  return {heads.left.slice(0, head, head + 1), heads.right.slice(0, head, head + 1)};
-}
-
 Chosen choose(const Weights& weights, const ModelConfig& config, const ComponentEdit& edit,
               const CircuitOptions& options) {
   require(edit.head.head >= 0 && edit.head.head < config.n_heads,
@@ -37,7 +33,7 @@ Chosen choose(const Weights& weights, const ModelConfig& config, const Component
   const bool is_ov = edit.circuit == EditedCircuit::kOv;
   const FactoredMatrix circuit = is_ov ? chosen.heads.ov() : chosen.heads.qk();
   chosen.components =
-      head_components(of_head(circuit, chosen.head), is_ov ? SignRule::kRight : SignRule::kLeft);
+      head_components(one_head(circuit, chosen.head), is_ov ? SignRule::kRight : SignRule::kLeft);
   const std::vector<int64_t> scaled = scaled_components(edit, config.d_head);
   chosen.index = at::tensor(scaled, at::kLong);
   return chosen;
@@ -111,7 +107,7 @@ void edit_query(const ModelConfig& config, const Chosen& chosen, const Component
 void edit_augmented(const ModelConfig& config, const Chosen& chosen, const ComponentEdit& edit,
                     const CircuitOptions& options, BlockWeights* block) {
   AttentionWeights& attn = block->attn;
-  const FactoredMatrix circuit = of_head(chosen.heads.qk_augmented(), chosen.head);
+  const FactoredMatrix circuit = one_head(chosen.heads.qk_augmented(), chosen.head);
   const HeadComponents all = head_components(circuit, SignRule::kLeft);
   at::Tensor factor = at::ones({config.d_head}, options.dtype);
   factor.index_fill_(0, chosen.index, edit.scale);

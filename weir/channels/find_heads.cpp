@@ -132,11 +132,12 @@ IoiHeads find_ioi_heads(const LanguageModel& lm, const PromptSet& set, uint64_t 
   const PathGrid grid = path_grid(lm, pairs_of(set), path);
   const at::Tensor change =
       grid.heads.at(Reading::kLogitDiff) - grid.clean.at(Reading::kLogitDiff);  // [L, H, B]
+  const at::Tensor to_s2 = attention.between(end, s2);
   for (int64_t l = 0; l < n_layers; ++l) {
     for (int64_t h = 0; h < n_heads; ++h) {
       const MeanInterval effect = interval(change[l][h]);
       if (effect.high < 0 && effect.mean < -kLeastInhibition * std::abs(found.logit_diff.mean)) {
-        const auto look = attention.between(end, s2)[l][h].mean().item<double>();
+        const auto look = to_s2[l][h].mean().item<double>();
         found.inhibitors.push_back({{l, h}, effect, look});
       }
     }

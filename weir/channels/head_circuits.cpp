@@ -117,6 +117,10 @@ FactoredMatrix LayerHeads::qk_augmented() const {
   return {with_bias_row(W_Q, b_Q), with_bias_row(W_K, b_K).transpose(-2, -1)};
 }
 
+FactoredMatrix one_head(const FactoredMatrix& heads, int64_t head) {
+  return {heads.left.slice(0, head, head + 1), heads.right.slice(0, head, head + 1)};
+}
+
 HeadComponents head_components(const FactoredMatrix& heads, SignRule signs) {
   const int64_t n_heads = heads.left.size(0);
   std::vector<Svd> found(static_cast<size_t>(n_heads));

@@ -57,6 +57,8 @@ enum class SignRule {
   kRight  ///< Of each right vector: OV
 };
 HeadComponents head_components(const FactoredMatrix& heads, SignRule signs);
+/// One head of several, as a batch of one.
+FactoredMatrix one_head(const FactoredMatrix& heads, int64_t head);
 
 /// For each component the first of those that it cannot be told from: neighbours whose singular
 /// values lie closer than `tolerance` of the larger. Only the subspace of such a group means

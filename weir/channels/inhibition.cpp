@@ -135,10 +135,7 @@ Inhibition inhibition(const LanguageModel& lm, const TokenBatch& batch, const Na
   const Weights& weights = lm.transformer().weights();
   const HeadId head = options.inhibitors[0];
   const LayerHeads heads = layer_heads(weights, lm.config(), head.layer, options.circuits);
-  const FactoredMatrix ov = heads.ov();
-  const HeadComponents all = head_components(
-      {ov.left.slice(0, head.head, head.head + 1), ov.right.slice(0, head.head, head.head + 1)},
-      SignRule::kRight);
+  const HeadComponents all = head_components(one_head(heads.ov(), head.head), SignRule::kRight);
   const at::Tensor V = all.right[0];  // [D, K]
   Inhibition found;
   const int64_t first = reader.first_inhibitor(), at_mover = options.mover.layer;

@@ -23,14 +23,6 @@ at::Tensor singular_values(const std::vector<HeadComponents>& layers) {
   return at::stack(S);
 }
 
-/// bool [L, ..., L, ...]: the writer (axis 0) stands below the reader (axis `axis`).
-at::Tensor is_path(const at::Tensor& table, int64_t axis) {
-  const at::Tensor layer = at::arange(table.size(0));
-  std::vector<int64_t> writer(static_cast<size_t>(table.dim()), 1), reader = writer;
-  writer[0] = reader[static_cast<size_t>(axis)] = table.size(0);
-  return (layer.view(writer) < layer.view(reader)).expand(table.sizes());
-}
-
 SimulatedNull summary(const at::Tensor& draws) {
   const auto n = static_cast<double>(draws.numel());
   const double mean = draws.mean().item<double>(), variance = draws.var().item<double>();
@@ -53,7 +45,7 @@ EmpiricalZ standardised(const at::Tensor& writer, bool by_layer) {
       found.sd[l2].copy_(below.std(0, false));
     }
   }
-  found.z = ((table - found.mean) / found.sd).masked_fill(is_path(table, 3).logical_not(), 0);
+  found.z = ((table - found.mean) / found.sd).masked_fill(has_path(table, 3).logical_not(), 0);
   return found;
 }
 
@@ -76,12 +68,12 @@ CompositionNull composition_null(const ModelComponents& components, CompositionT
 at::Tensor analytic_z_of_components(const at::Tensor& writer, const CompositionNull& null) {
   const at::Tensor squares = writer.to(at::kDouble).square();
   return ((squares - null.mean) / null.component_variance.sqrt())
-      .masked_fill(is_path(writer, 3).logical_not(), 0);
+      .masked_fill(has_path(writer, 3).logical_not(), 0);
 }
 
 at::Tensor analytic_z_of_heads(const at::Tensor& head, const CompositionNull& null) {
   return ((head.to(at::kDouble).square() - null.mean) / null.head_variance.sqrt())
-      .masked_fill(is_path(head, 2).logical_not(), 0);
+      .masked_fill(has_path(head, 2).logical_not(), 0);
 }
 
 EmpiricalZ empirical_z(const at::Tensor& writer) { return standardised(writer, false); }
