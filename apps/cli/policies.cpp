@@ -117,8 +117,8 @@ at::Tensor joined(const std::vector<at::Tensor>& batches) {
   for (const at::Tensor& batch : batches) {
     std::vector<int64_t> shape = batch.sizes().vec();
     shape[2] = longest;
-    const at::Tensor rows = at::full(shape, std::numeric_limits<double>::quiet_NaN(),
-                                     batch.options().dtype(at::kFloat));
+    const at::Tensor rows =
+        at::full(shape, std::numeric_limits<double>::quiet_NaN(), batch.options());
     rows.slice(2, longest - batch.size(2)).copy_(batch);
     padded.push_back(rows);
   }
