@@ -30,14 +30,6 @@ const std::vector<std::string>& golden_names() {
   return names;
 }
 
-std::map<std::string, at::Tensor> read_all(const fs::path& path) {
-  std::map<std::string, at::Tensor> result;
-  for (const io::TensorView& tensor : io::read_safetensors(path).tensors) {
-    result[tensor.name] = to_tensor(tensor);
-  }
-  return result;
-}
-
 CacheOptions only(std::vector<std::string> globs) {
   CacheOptions options;
   options.names = std::move(globs);

@@ -10,6 +10,7 @@
 
 #include "tests/support/golden.h"
 #include "tests/support/max_difference.h"
+#include "tests/support/read_all.h"
 #include "weir/hooks/activation_cache.h"
 #include "weir/model/loader.h"
 #include "weir/model/transformer.h"
@@ -24,9 +25,6 @@ const std::vector<std::string>& golden_names();
 /// A folder of the golden topic `models`, wherever $WEIR_GOLDEN says; its cases are
 /// golden_folders("models", "expected.safetensors").
 std::filesystem::path golden_case(const std::string& name);
-
-/// Tensors of a safetensors file by name.
-std::map<std::string, at::Tensor> read_all(const std::filesystem::path& path);
 
 /// A cache of these names alone.
 CacheOptions only(std::vector<std::string> globs);

@@ -1,13 +1,12 @@
-#include "weir/train/optimizer.h"
-
 #include <cmath>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include "weir/base/error.h"
+#include "weir/train/adam.h"
+#include "weir/train/clip.h"
 
-// Whole runs of SGD and Adam against torch.optim: tests/lens/golden_tuned_lens_test.cpp.
 namespace weir {
 namespace {
 
@@ -75,6 +74,37 @@ TEST(Optimizer, LeavesParametersWithoutGradientsAlone) {
   EXPECT_THROW(sgd.step({values({1}), values({1, 2})}, 0.1), Error);
 }
 
+TEST(Optimizer, RulesSetDecayAndRateApart) {
+  AdamOptions options;
+  options.weight_decay = 0.1;
+  options.decoupled = true;
+  const at::Tensor decayed = values({2.0}), kept = values({2.0}), slow = values({2.0});
+  Adam adam({decayed, kept, slow}, options);
+  adam.set_rules({{}, {0, 1}, {1, 0.5}});
+  adam.step({values({0}), values({0}), values({0})}, 0.5);
+  EXPECT_NEAR(decayed.item<double>(), 2 * 0.95, 1e-15);
+  EXPECT_EQ(kept.item<double>(), 2);
+  EXPECT_NEAR(slow.item<double>(), 2 * 0.975, 1e-15);
+  EXPECT_THROW(adam.set_rules({{}}), Error);
+}
+
+// One pass over memory in stretches: as each element were alone.
+TEST(Optimizer, UpdatesALargeTensorAsItsElements) {
+  at::manual_seed(3);
+  const at::Tensor p = at::randn({301, 177}), g = at::randn({301, 177});
+  const at::Tensor exact = p.to(at::kDouble);
+  AdamOptions options;
+  options.weight_decay = 0.1;
+  options.decoupled = true;
+  options.amsgrad = true;
+  Adam single({p}, options), both({exact}, options);
+  for (int step = 1; step < 4; ++step) {
+    single.step({(g * step).t().contiguous().t()}, 0.01);
+    both.step({(g * step).to(at::kDouble)}, 0.01);
+  }
+  EXPECT_LT((p - exact).abs().max().item<double>(), 1e-6);
+}
+
 TEST(Optimizer, GoesOnFromItsState) {
   const at::Tensor p = values({1, 2, 3});
   AdamOptions options;
@@ -100,6 +130,9 @@ TEST(Optimizer, ClipsTheNormOfAllGradientsTogether) {
   EXPECT_NEAR(b[0].item<double>(), 0.8, 1e-6);
   EXPECT_NEAR(clip_gradients({a, b}, 2), 1, 1e-6);
   EXPECT_NEAR(a[0].item<double>(), 0.6, 1e-6) << "nothing to clip";
+  const at::Tensor lost = values({std::nan(""), 1});
+  EXPECT_TRUE(std::isnan(clip_gradients({lost}, 1)));
+  EXPECT_EQ(lost[1].item<double>(), 1) << "a norm that is none changes nothing";
 }
 
 }  // namespace

@@ -11,6 +11,8 @@
 #include "weir/base/error.h"
 #include "weir/io/safetensors.h"
 #include "weir/tensor/convert.h"
+#include "weir/train/adam.h"
+#include "weir/train/clip.h"
 #include "weir/train/schedule.h"
 
 namespace weir {
@@ -64,7 +66,7 @@ TunedLensTrainer::Step TunedLensTrainer::step(const TokenBatch& batch) {
   step.gradient_norm = clip_gradients(gradients, options_.clip);
   const int64_t end = options_.decay_end > 0 ? options_.decay_end : options_.steps;
   const double most = options_.rate_scale * (options_.adam ? kAdamRate : 1 - options_.momentum);
-  step.learning_rate = most * linear_rate(done_, options_.warmup, end);
+  step.learning_rate = most * rate_factor({ScheduleKind::kLinear, options_.warmup, end}, done_);
   optimizer_->step(gradients, step.learning_rate);
   ++done_;
   return step;

@@ -1,7 +1,5 @@
 #include "weir/train/optimizer.h"
 
-#include <cmath>
-
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
@@ -9,38 +7,29 @@
 #include "weir/base/error.h"
 
 namespace weir {
-namespace {
 
-// What torch adds to the norm before it divides.
-constexpr double kClipEpsilon = 1e-6;
+Optimizer::Optimizer(std::vector<at::Tensor> parameters, const Names& slots)
+    : Optimizer(parameters, std::vector<Names>(parameters.size(), slots)) {}
 
-}  // namespace
-
-double clip_gradients(const std::vector<at::Tensor>& gradients, double most) {
-  const at::NoGradGuard no_grad;
-  double squares = 0;
-  for (const at::Tensor& gradient : gradients) {
-    if (gradient.defined()) squares += gradient.to(at::kDouble).square().sum().item<double>();
-  }
-  const double norm = std::sqrt(squares);
-  const double factor = most / (norm + kClipEpsilon);
-  if (factor < 1) {
-    for (at::Tensor gradient : gradients) {
-      if (gradient.defined()) gradient.mul_(factor);
-    }
-  }
-  return norm;
-}
-
-Optimizer::Optimizer(std::vector<at::Tensor> parameters, std::vector<std::string> slots)
+Optimizer::Optimizer(std::vector<at::Tensor> parameters, const std::vector<Names>& slots)
     : parameters_(std::move(parameters)),
-      slot_names_(std::move(slots)),
+      slot_names_(slots),
+      rules_(parameters_.size()),
       counts_(at::zeros({static_cast<int64_t>(parameters_.size())}, at::kLong)) {
   const at::NoGradGuard no_grad;
-  for (const at::Tensor& parameter : parameters_) {
+  for (size_t i = 0; i < parameters_.size(); ++i) {
     std::vector<at::Tensor>& kept = slots_.emplace_back();
-    for (size_t s = 0; s < slot_names_.size(); ++s) kept.push_back(at::zeros_like(parameter));
+    for (size_t s = 0; s < slot_names_[i].size(); ++s) {
+      kept.push_back(at::zeros_like(parameters_[i]));
+    }
   }
+}
+
+void Optimizer::set_rules(std::vector<ParameterRule> rules) {
+  require(rules.size() == parameters_.size(),
+          "optimizer: expected a rule for each of {} parameters, got {}", parameters_.size(),
+          rules.size());
+  rules_ = std::move(rules);
 }
 
 void Optimizer::step(const std::vector<at::Tensor>& gradients, double learning_rate) {
@@ -55,15 +44,17 @@ void Optimizer::step(const std::vector<at::Tensor>& gradients, double learning_r
   auto* counts = counts_.data_ptr<int64_t>();
   for (size_t i = 0; i < gradients.size(); ++i) {
     if (!gradients[i].defined()) continue;
-    update(parameters_[i], gradients[i], slots_[i], ++counts[i], learning_rate);
+    const ParameterRule& rule = rules_[i];
+    update({i, parameters_[i], gradients[i], slots_[i], ++counts[i], learning_rate * rule.rate,
+            rule.decay});
   }
 }
 
 std::map<std::string, at::Tensor> Optimizer::state() const {
   std::map<std::string, at::Tensor> state = {{"counts", counts_}};
   for (size_t i = 0; i < slots_.size(); ++i) {
-    for (size_t s = 0; s < slot_names_.size(); ++s) {
-      state[fmt::format("{}.{}", i, slot_names_[s])] = slots_[i][s];
+    for (size_t s = 0; s < slots_[i].size(); ++s) {
+      state[fmt::format("{}.{}", i, slot_names_[i][s])] = slots_[i][s];
     }
   }
   return state;
@@ -72,6 +63,9 @@ std::map<std::string, at::Tensor> Optimizer::state() const {
 void Optimizer::load_state(const std::map<std::string, at::Tensor>& state) {
   const at::NoGradGuard no_grad;
   const auto own = this->state();
+  require(state.size() == own.size(),
+          "optimizer: expected a state of {} tensors, got {}; is it of another kind?", own.size(),
+          state.size());
   for (const auto& [name, tensor] : own) {
     const auto found = state.find(name);
     require(found != state.end(), "optimizer: the saved state has no '{}'; is it of another kind?",
@@ -83,38 +77,35 @@ void Optimizer::load_state(const std::map<std::string, at::Tensor>& state) {
 }
 
 Sgd::Sgd(std::vector<at::Tensor> parameters, const SgdOptions& options)
-    : Optimizer(std::move(parameters), {"momentum"}), options_(options) {}
-
-void Sgd::update(at::Tensor parameter, const at::Tensor& gradient, std::vector<at::Tensor>& slots,
-                 int64_t /*count*/, double learning_rate) {
-  const at::Tensor d = gradient + options_.weight_decay * parameter;
-  at::Tensor& velocity = slots[0];
-  velocity.mul_(options_.momentum).add_(d);  // Starts at 0, so the first is d.
-  parameter.sub_(learning_rate * (options_.nesterov ? d + options_.momentum * velocity : velocity));
+    : Optimizer(std::move(parameters), options.momentum == 0 ? Names{} : Names{"momentum"}),
+      options_(options) {
+  require(!options.nesterov || (options.momentum > 0 && options.dampening == 0),
+          "sgd: Nesterov's form needs a momentum and no dampening");
 }
 
-Adam::Adam(std::vector<at::Tensor> parameters, const AdamOptions& options)
-    : Optimizer(std::move(parameters),
-                options.amsgrad ? std::vector<std::string>{"mean", "square", "largest_square"}
-                                : std::vector<std::string>{"mean", "square"}),
-      options_(options) {}
-
-void Adam::update(at::Tensor parameter, const at::Tensor& gradient, std::vector<at::Tensor>& slots,
-                  int64_t count, double learning_rate) {
-  at::Tensor g = gradient;
-  if (options_.decoupled) {
-    parameter.mul_(1 - learning_rate * options_.weight_decay);
-  } else {
-    g = gradient + options_.weight_decay * parameter;
+void Sgd::update(const Update& of) {
+  at::Tensor parameter = of.parameter;
+  at::Tensor d = options_.maximize ? -of.gradient : of.gradient;
+  const double decay = options_.weight_decay * of.decay_factor;
+  if (decay != 0) d = d + decay * parameter;
+  if (options_.momentum != 0) {
+    at::Tensor& velocity = of.slots[0];
+    const double taken = of.count == 1 ? 1 : 1 - options_.dampening;
+    velocity.mul_(options_.momentum).add_(d, taken);  // Starts at 0, so the first is d.
+    d = options_.nesterov ? d + options_.momentum * velocity : velocity;
   }
-  slots[0].mul_(options_.beta1).add_(g * (1 - options_.beta1));
-  slots[1].mul_(options_.beta2).add_(g.square() * (1 - options_.beta2));
-  if (options_.amsgrad) slots[2].copy_(at::maximum(slots[2], slots[1]));
-  const auto n = static_cast<double>(count);
-  const double mean_scale = 1 - std::pow(options_.beta1, n);
-  const double square_scale = std::sqrt(1 - std::pow(options_.beta2, n));
-  const at::Tensor divisor = slots.back().sqrt() / square_scale + options_.eps;
-  parameter.sub_(learning_rate / mean_scale * slots[0] / divisor);
+  parameter.sub_(d, of.rate);
+}
+
+RmsProp::RmsProp(std::vector<at::Tensor> parameters, const RmsPropOptions& options)
+    : Optimizer(std::move(parameters), Names{"square"}), options_(options) {}
+
+void RmsProp::update(const Update& of) {
+  at::Tensor parameter = of.parameter;
+  const double decay = options_.weight_decay * of.decay_factor;
+  const at::Tensor d = decay == 0 ? of.gradient : of.gradient + decay * parameter;
+  of.slots[0].mul_(options_.alpha).addcmul_(d, d, 1 - options_.alpha);
+  parameter.addcdiv_(d, of.slots[0].sqrt().add_(options_.eps), -of.rate);
 }
 
 }  // namespace weir

@@ -134,6 +134,37 @@ TEST_P(Rows, RotateHalfTurnsPairs) {
   }
 }
 
+TEST_P(Rows, AdamMatchesDoublePrecision) {
+  for (const int64_t n : {1, 15, 16, 37}) {
+    std::vector<float> p = normal(n), g = normal(n), m = normal(n), v(n, 0.5F), most(n, 0.6F);
+    const std::vector<float> p0 = p, m0 = m;
+    AdamTask task{p.data(), g.data(), m.data(), v.data(), most.data(), n};
+    task.sign = -1;
+    task.shrink = 0.9F;
+    task.pull = 0.1F;
+    task.mean_kept = 0.75F;
+    task.mean_taken = 0.25F;
+    task.square_kept = 0.5F;
+    task.square_taken = 0.5F;
+    task.step = 0.01F;
+    task.root_factor = 2;
+    task.eps = 1e-3F;
+    table().adam(task);
+    for (int64_t i = 0; i < n; ++i) {
+      const double d = 0.1 * p0[i] - g[i];
+      const double mean = 0.75 * m0[i] + 0.25 * d, square = 0.25 + 0.5 * d * d;
+      ASSERT_NEAR(m[i], mean, 1e-6);
+      ASSERT_NEAR(v[i], square, 1e-6);
+      const double largest = std::max(square, 0.6);
+      ASSERT_NEAR(most[i], largest, 1e-6);
+      ASSERT_NEAR(p[i], 0.9 * p0[i] - 0.01 * mean / (std::sqrt(largest) * 2 + 1e-3), 1e-6);
+    }
+    double product = 0;
+    for (int64_t i = 0; i < n; ++i) product += static_cast<double>(p0[i]) * g[i];
+    ASSERT_NEAR(table().dot(p0.data(), g.data(), n), product, 1e-5);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isa, Rows, testing::ValuesIn(available()), isa_name);
 
 }  // namespace

@@ -125,6 +125,24 @@ struct RmsGradientTask {
   float* dgain = nullptr;
 };
 
+/// One update of parameters by Adam (weir/train/adam.h), all of it in one pass.
+struct AdamTask {
+  float* parameter = nullptr;
+  const float* gradient = nullptr;
+  float* mean = nullptr;
+  float* square = nullptr;
+  float* largest = nullptr;  ///< AMSGrad's; null: none.
+  int64_t n = 0;
+  float sign = 1;                           ///< Of the gradient: -1 goes uphill.
+  float shrink = 1;                         ///< The parameter is multiplied by it first.
+  float pull = 0;                           ///< Times the parameter, added to the gradient.
+  float mean_kept = 0, mean_taken = 0;      ///< beta1, 1 - beta1
+  float square_kept = 0, square_taken = 0;  ///< beta2, 1 - beta2
+  float step = 0;                           ///< rate / (1 - beta1^t)
+  float root_factor = 1;                    ///< 1 / sqrt(1 - beta2^t)
+  float eps = 0;
+};
+
 /// The functions of one instruction set.
 struct KernelTable {
   Isa isa = Isa::kScalar;
@@ -157,6 +175,9 @@ struct KernelTable {
   void (*gated_gradient)(const GatedGradientTask& task);
   /// Turns pairs (i, i + n/2) of x[0, n) by the angles given as cos, sin [n/2], in place.
   void (*rotate_half)(float* x, int64_t n, const float* cos, const float* sin);
+
+  float (*dot)(const float* a, const float* b, int64_t n);
+  void (*adam)(const AdamTask& task);
 
   const FormatKernels* format(io::DType dtype) const;
 };

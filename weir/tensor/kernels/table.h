@@ -1,5 +1,6 @@
 #pragma once
 
+#include "weir/tensor/kernels/adam.h"
 #include "weir/tensor/kernels/products.h"
 #include "weir/tensor/kernels/rows.h"
 #include "weir/tensor/kernels/statistics.h"
@@ -39,6 +40,8 @@ KernelTable make_table(Isa isa) {
   table.gated_gradient = Rows<V>::gated_gradient;
   table.gated = Rows<V>::gated;
   table.rotate_half = Rows<V>::rotate_half;
+  table.dot = Rows<V>::dot;
+  table.adam = adam<V>;
   return table;
 }
 

@@ -29,6 +29,7 @@ struct Avx512 {
   static F max(F a, F b) { return _mm512_maskz_max_ps(0xffff, a, b); }
   static F min(F a, F b) { return _mm512_maskz_min_ps(0xffff, a, b); }
   static F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+  static F sqrt(F a) { return _mm512_maskz_sqrt_ps(0xffff, a); }
   static F abs(F a) { return _mm512_abs_ps(a); }
   static F nearest(F a) { return _mm512_maskz_roundscale_ps(0xffff, a, 0); }
   static F power_of_two(F n) { return _mm512_maskz_scalef_ps(0xffff, set(1.0F), n); }

@@ -34,6 +34,7 @@ struct Scalar {
   static F max(F a, F b) { return a > b ? a : b; }
   static F min(F a, F b) { return a < b ? a : b; }
   static F fma(F a, F b, F c) { return a * b + c; }
+  static F sqrt(F a) { return __builtin_sqrtf(a); }
   static F abs(F a) { return a < 0 ? -a : a; }
   static F nearest(F a) { return std::nearbyint(a); }
   /// 2^n for whole n from -126 to 127.
