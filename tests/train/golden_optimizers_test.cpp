@@ -57,10 +57,10 @@ std::unique_ptr<Optimizer> make(const std::string& name, const nlohmann::json& g
                                 std::vector<at::Tensor> parameters) {
   const double decay = given.value("weight_decay", 0.0);
   if (name.rfind("sgd", 0) == 0) {
-    return std::make_unique<Sgd>(std::move(parameters),
-                                 SgdOptions{given.value("momentum", 0.0),
-                                            given.value("nesterov", false), decay,
-                                            given.value("dampening", 0.0), false});
+    return std::make_unique<Sgd>(
+        std::move(parameters),
+        SgdOptions{given.value("momentum", 0.0), given.value("nesterov", false), decay,
+                   given.value("dampening", 0.0), false});
   }
   if (name.rfind("rmsprop", 0) == 0) {
     return std::make_unique<RmsProp>(std::move(parameters),
@@ -105,8 +105,7 @@ class GoldenTrainOptimizers : public testing::TestWithParam<std::string> {
     for (int64_t step = 1; step <= n_steps; ++step) {
       std::vector<at::Tensor> gradients;
       for (const std::string& name : names) {
-        const bool none = name == "skipped" &&
-                          std::count(skipped.begin(), skipped.end(), step) > 0;
+        const bool none = name == "skipped" && std::count(skipped.begin(), skipped.end(), step) > 0;
         const std::string key = fmt::format("grad.{}.{}", step - 1, name);
         gradients.push_back(none ? at::Tensor() : expected.at(key).to(dtype));
       }
@@ -137,9 +136,8 @@ TEST_P(GoldenTrainOptimizers, TakeThemInPartsOfATensor) {
     if (x.dim() == 1) part = part.squeeze(1);
     return part.copy_(x);
   });
-  run(at::kFloat, kSingle, [](const at::Tensor& x) {
-    return x.dim() == 2 ? x.t().contiguous().t() : x.clone();
-  });
+  run(at::kFloat, kSingle,
+      [](const at::Tensor& x) { return x.dim() == 2 ? x.t().contiguous().t() : x.clone(); });
 }
 
 TEST(GoldenTrainOptimizer, DecaysAZeroGradientAndLeavesAMissingOne) {
@@ -164,8 +162,7 @@ TEST(GoldenTrainClip, NormsAndValuesAreThoseOfTorch) {
     ++n_cases;
     for (const auto dtype : {at::kDouble, at::kFloat}) {
       std::vector<at::Tensor> gradients = {expected.at("grad.0.w").to(dtype).clone(),
-                                           expected.at("grad.0.b").to(dtype).clone(),
-                                           at::Tensor()};
+                                           expected.at("grad.0.b").to(dtype).clone(), at::Tensor()};
       const double norm = clip_gradients(gradients, std::stod(parts[2]), std::stod(parts[1]));
       const double tolerance = dtype == at::kDouble ? kExact : 1e-6;
       EXPECT_NEAR(norm, of["total"].get<double>(), 10 * tolerance) << name;

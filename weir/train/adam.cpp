@@ -56,9 +56,7 @@ bool find_rows(const at::Tensor& x, Rows* rows) {
   return true;
 }
 
-bool is_plain(const at::Tensor& x) {
-  return x.device().is_cpu() && x.scalar_type() == at::kFloat;
-}
+bool is_plain(const at::Tensor& x) { return x.device().is_cpu() && x.scalar_type() == at::kFloat; }
 
 // A tensor of x's values in the order in which `parameter` lies in memory.
 at::Tensor laid_out_as(const at::Tensor& x, const at::Tensor& parameter) {
@@ -70,8 +68,8 @@ void update_in_one_pass(const AdamStep& of, const AdamOptions& options, const Ro
   const at::Tensor gradient = laid_out_as(of.gradient, of.parameter);
   kernels::AdamTask task;
   task.sign = options.maximize ? -1 : 1;
-  (options.decoupled ? task.shrink : task.pull) = static_cast<float>(
-      options.decoupled ? 1 - of.rate * of.weight_decay : of.weight_decay);
+  (options.decoupled ? task.shrink : task.pull) =
+      static_cast<float>(options.decoupled ? 1 - of.rate * of.weight_decay : of.weight_decay);
   task.mean_kept = static_cast<float>(options.beta1);
   task.mean_taken = static_cast<float>(1 - options.beta1);
   task.square_kept = static_cast<float>(options.beta2);
