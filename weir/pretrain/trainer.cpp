@@ -1,0 +1,67 @@
+#include "weir/pretrain/trainer.h"
+
+#include <cmath>
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include "weir/base/error.h"
+#include "weir/model/own.h"
+#include "weir/tensor/vocab_cross_entropy.h"
+#include "weir/train/clip.h"
+
+namespace weir {
+namespace {
+
+int64_t n_counted(const std::vector<data::Batch>& parts) {
+  int64_t n = 0;
+  for (const data::Batch& part : parts) {
+    n += (part.labels.slice(1, 1) != kNotCounted).sum().item<int64_t>();
+  }
+  return n;
+}
+
+}  // namespace
+
+LanguageTrainer::LanguageTrainer(LoadedModel* model, const std::vector<std::string>& globs,
+                                 const LanguageTrainerOptions& options)
+    : model_(model), options_(options), parameters_(trainable(*model, globs)) {
+  for (const Parameter& parameter : parameters_) leaves_.push_back(parameter.held());
+  transformer_ = std::make_unique<Transformer>(model->config, model->weights, options.compute);
+}
+
+void LanguageTrainer::set_optimizer(std::unique_ptr<Optimizer> optimizer) {
+  optimizer_ = std::move(optimizer);
+}
+
+LanguageTrainer::Update LanguageTrainer::update(const std::vector<data::Batch>& parts,
+                                                double learning_rate) {
+  const int64_t n = n_counted(parts);
+  require(n > 0, "training: a batch without a single token to predict");
+  Update update;
+  std::vector<at::Tensor> gradients(leaves_.size());
+  for (const data::Batch& part : parts) {
+    LanguageGradients more = language_gradients(*transformer_, model_->weights, leaves_, part,
+                                                static_cast<double>(n), options_.loss);
+    update.sums += more.sums;
+    for (size_t i = 0; i < gradients.size(); ++i) {
+      if (!gradients[i].defined()) {
+        gradients[i] = more.gradients[i];
+      } else if (more.gradients[i].defined()) {
+        gradients[i].add_(more.gradients[i]);
+      }
+    }
+  }
+  update.gradient_norm =
+      options_.clip > 0 ? clip_gradients(gradients, options_.clip) : gradient_norm(gradients);
+  if (std::isfinite(update.gradient_norm) && std::isfinite(update.sums.loss)) {
+    optimizer_->step(gradients, learning_rate);
+  }
+  return update;
+}
+
+LanguageLoss LanguageTrainer::loss(const data::Batch& batch) const {
+  return language_loss(*transformer_, model_->weights, batch);
+}
+
+}  // namespace weir
