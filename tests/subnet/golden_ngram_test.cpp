@@ -40,9 +40,8 @@ TEST_P(GoldenSubnetNgram, CountsBigramsExactly) {
   const NgramLevel& bigrams = model.level(2);
   EXPECT_TRUE(bigrams.id.to(at::kLong).equal(golden_.at("bigram.ids")));
   EXPECT_TRUE(bigrams.count.to(at::kLong).equal(golden_.at("bigram.count")));
-  EXPECT_TRUE(bigrams.total.equal(golden_.at("bigram.row_total")
-                                      .index_select(0, bigrams.context)
-                                      .to(at::kDouble)));
+  EXPECT_TRUE(bigrams.total.equal(
+      golden_.at("bigram.row_total").index_select(0, bigrams.context).to(at::kDouble)));
   EXPECT_EQ(bigrams.n_contexts(), golden_.notes["bigram_contexts"].get<int64_t>());
   const at::Tensor unigrams = model.level(1).count.to(at::kDouble) / model.level(1).total;
   EXPECT_LT(max_difference(golden_.at("unigram.prob").index_select(0, model.level(1).id), unigrams),
@@ -62,10 +61,11 @@ TEST_P(GoldenSubnetNgram, BacksOffAsThePaper) {
 TEST_P(GoldenSubnetNgram, AddsToCounts) {
   const at::Tensor& expected = golden_.at("bigram_add0.5.prob_of_eval_token");
   const NgramModel model = counted(2).smoothed({0.5});
-  EXPECT_LT(max_difference(model.probabilities(golden_.at("eval")).slice(1, 1),
-                           expected.slice(1, 1)),
-            kQuotient);
-  const at::Tensor sums = NgramModel::dense(model.next_token(golden_.at("eval")), vocabulary()).sum(1);
+  EXPECT_LT(
+      max_difference(model.probabilities(golden_.at("eval")).slice(1, 1), expected.slice(1, 1)),
+      kQuotient);
+  const at::Tensor sums =
+      NgramModel::dense(model.next_token(golden_.at("eval")), vocabulary()).sum(1);
   EXPECT_LT(max_difference(sums, at::ones_like(sums)), kQuotient);
 }
 

@@ -76,7 +76,9 @@ TEST(NgramCounter, RefusesWhatDoesNotFit) {
   options.order = 2;
   options.vocabulary = 5;
   NgramCounter counter(options);
-  EXPECT_NE(refusal([&] { counter.add_rows(at::full({1, 1}, 5, at::kLong)); }).find("token id 5"),
+  EXPECT_NE(refusal([&] {
+              counter.add_rows(at::full({1, 1}, 5, at::kLong));
+            }).find("token id 5"),
             std::string::npos);
 }
 
@@ -96,10 +98,10 @@ TEST(NgramModel, RefusesBrokenFiles) {
   const io::TemporaryFolder folder;
   const auto file = folder.path() / "broken.safetensors";
   const at::Tensor start = at::tensor(std::vector<int64_t>{0, 1, 3, 2}, at::kLong);
-  io::write_safetensors(file, {to_view("unigram.count", at::ones({2}, at::kLong)),
-                               to_view("bigram.row_ptr", start),
-                               to_view("bigram.ids", at::zeros({2}, at::kInt)),
-                               to_view("bigram.count", at::ones({2}, at::kInt))});
+  io::write_safetensors(
+      file, {to_view("unigram.count", at::ones({2}, at::kLong)), to_view("bigram.row_ptr", start),
+             to_view("bigram.ids", at::zeros({2}, at::kInt)),
+             to_view("bigram.count", at::ones({2}, at::kInt))});
   try {
     NgramModel::load(file);
     FAIL();

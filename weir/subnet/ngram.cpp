@@ -48,8 +48,8 @@ at::Tensor checked_tokens(const at::Tensor& tokens, int64_t vocabulary) {
   if (tokens.numel() > 0) {
     const int64_t low = tokens.min().item<int64_t>(), high = tokens.max().item<int64_t>();
     require(low >= 0 && high < vocabulary,
-            "n-grams: token id {} is outside the {} tokens that were counted",
-            low < 0 ? low : high, vocabulary);
+            "n-grams: token id {} is outside the {} tokens that were counted", low < 0 ? low : high,
+            vocabulary);
   }
   return tokens.cpu().contiguous();
 }

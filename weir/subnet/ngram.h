@@ -54,7 +54,9 @@ class NgramModel {
 
   int64_t vocabulary() const { return vocabulary_; }
   int64_t order() const { return static_cast<int64_t>(levels_.size()); }
-  const NgramLevel& level(int64_t order) const { return levels_.at(static_cast<size_t>(order - 1)); }
+  const NgramLevel& level(int64_t order) const {
+    return levels_.at(static_cast<size_t>(order - 1));
+  }
   const Smoothing& smoothing() const { return smoothing_; }
   NgramModel smoothed(const Smoothing& smoothing) const {
     return {vocabulary_, levels_, smoothing};

@@ -180,11 +180,11 @@ NgramCounter::NgramCounter(const NgramCountOptions& options) : options_(options)
   require(options.order >= 1 && options.vocabulary > 0,
           "n-grams: expected an order of 1 or more and a vocabulary, got {} and {}", options.order,
           options.vocabulary);
-  require(static_cast<double>(options.order) *
-                  std::log2(static_cast<double>(options.vocabulary) + 1) <
-              63,
-          "n-grams: {} tokens of a vocabulary of {} do not fit 63 bits; choose a lower order",
-          options.order, options.vocabulary);
+  require(
+      static_cast<double>(options.order) * std::log2(static_cast<double>(options.vocabulary) + 1) <
+          63,
+      "n-grams: {} tokens of a vocabulary of {} do not fit 63 bits; choose a lower order",
+      options.order, options.vocabulary);
   begin();
 }
 
@@ -253,9 +253,9 @@ NgramModel NgramCounter::finish() {
   }
   const bool any = !ids.empty();
   single.context = at::zeros({any ? 1 : 0}, at::kLong);
-  single.start = any ? at::tensor(std::vector<int64_t>{0, static_cast<int64_t>(ids.size())},
-                                  at::kLong)
-                     : at::zeros({1}, at::kLong);
+  single.start =
+      any ? at::tensor(std::vector<int64_t>{0, static_cast<int64_t>(ids.size())}, at::kLong)
+          : at::zeros({1}, at::kLong);
   single.id = at::tensor(ids, at::kInt);
   single.count = at::tensor(counts, at::kInt);
   single.total = at::full({any ? 1 : 0}, total, at::kDouble);

@@ -14,9 +14,10 @@ std::string name_of(int64_t order) {
 }
 
 at::Tensor sums_of(const at::Tensor& count, const at::Tensor& start) {
-  const at::Tensor running = at::cat({at::zeros({1}, at::kDouble), count.to(at::kDouble).cumsum(0)});
-  const at::Tensor sums = running.index_select(0, start.slice(0, 1)) -
-                          running.index_select(0, start.slice(0, 0, -1));
+  const at::Tensor running =
+      at::cat({at::zeros({1}, at::kDouble), count.to(at::kDouble).cumsum(0)});
+  const at::Tensor sums =
+      running.index_select(0, start.slice(0, 1)) - running.index_select(0, start.slice(0, 0, -1));
   return count.scalar_type() == at::kInt ? sums.round() : sums;
 }
 
@@ -119,10 +120,9 @@ void NgramModel::save(const std::filesystem::path& file,
   std::vector<io::TensorView> views;
   const NgramLevel& single = levels_.front();
   const bool has_counts = single.count.scalar_type() == at::kInt;
-  const at::Tensor unigrams =
-      at::zeros({vocabulary_}, has_counts ? at::kLong : at::kDouble)
-          .index_put({single.id.to(at::kLong)},
-                     single.count.to(has_counts ? at::kLong : at::kDouble));
+  const at::Tensor unigrams = at::zeros({vocabulary_}, has_counts ? at::kLong : at::kDouble)
+                                  .index_put({single.id.to(at::kLong)},
+                                             single.count.to(has_counts ? at::kLong : at::kDouble));
   views.push_back(to_view(has_counts ? "unigram.count" : "unigram.prob", unigrams));
   for (const NgramLevel& level : levels_) {
     if (level.order == 1) continue;
@@ -130,11 +130,12 @@ void NgramModel::save(const std::filesystem::path& file,
     const bool counted = level.count.scalar_type() == at::kInt;
     at::Tensor start = level.start;
     if (level.order == 2) {
-      const at::Tensor sizes = at::zeros({vocabulary_ + 1}, at::kLong)
-                                   .index_put({level.context}, level.start.diff());
+      const at::Tensor sizes =
+          at::zeros({vocabulary_ + 1}, at::kLong).index_put({level.context}, level.start.diff());
       start = at::cat({at::zeros({1}, at::kLong), sizes.cumsum(0)});
-      views.push_back(to_view(name + ".row_total", at::zeros({vocabulary_ + 1}, at::kDouble)
-                                                       .index_put({level.context}, level.total)));
+      views.push_back(to_view(
+          name + ".row_total",
+          at::zeros({vocabulary_ + 1}, at::kDouble).index_put({level.context}, level.total)));
     } else {
       views.push_back(to_view(name + ".context", level.context));
     }
