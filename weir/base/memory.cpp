@@ -53,6 +53,12 @@ int64_t own_memory() {
 
 int64_t available_memory() { return std::min({machine_memory(), group_memory(), own_memory()}); }
 
+int64_t resident_memory() {
+  std::ifstream file("/proc/self/statm");
+  int64_t pages = 0, resident = 0;
+  return file >> pages >> resident ? resident * ::sysconf(_SC_PAGESIZE) : 0;
+}
+
 void keep_freed_memory() {
 #ifdef M_TRIM_THRESHOLD  // glibc
   mallopt(M_MMAP_THRESHOLD, std::numeric_limits<int>::max());

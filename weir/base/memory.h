@@ -9,6 +9,9 @@ namespace weir {
 /// group or its own limit (ulimit -v) leaves less.
 int64_t available_memory();
 
+/// Bytes of this process that are in memory now; 0 where the system does not say.
+int64_t resident_memory();
+
 /// Throws kUnavailable when `bytes`, the least that `what` will need, are more than that. A double,
 /// because products of sizes asked for may leave the integers.
 void require_memory(double bytes, const std::string& what);

@@ -65,6 +65,7 @@ void Progress::draw(bool last) {
   }
   if (rate > 0) line += fmt::format(", {}/s", amount(static_cast<uint64_t>(rate), unit_));
   if (rate > 0 && total_ > done_) line += fmt::format(", {:.0f} s left", (total_ - done_) / rate);
+  if (!note_.empty()) line += ", " + note_;
   const char* end = is_terminal_ && !last ? "" : "\n";
   fmt::print(stderr, "{}{}{}", is_terminal_ ? "\r\x1b[K" : "", line, end);
   std::fflush(stderr);

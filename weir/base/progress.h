@@ -22,12 +22,15 @@ class Progress {
   void advance(uint64_t amount = 1);
   /// Sets the absolute position, for work that resumes.
   void set(uint64_t done);
+  /// What stands at the end of the line from the next drawing on.
+  void note(std::string text) { note_ = std::move(text); }
 
  private:
   void draw(bool last);
 
   std::string label_;
   std::string unit_;
+  std::string note_;
   uint64_t total_;
   uint64_t done_ = 0;
   uint64_t first_ = 0;

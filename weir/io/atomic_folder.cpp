@@ -1,6 +1,8 @@
 #include "weir/io/atomic_folder.h"
 
 #include <algorithm>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "weir/base/error.h"
 #include "weir/io/atomic_file.h"
@@ -9,6 +11,14 @@ namespace weir::io {
 namespace {
 
 namespace fs = std::filesystem;
+
+// So that names of files in it outlive a power cut.
+void sync_names(const fs::path& folder) {
+  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
 
 // Without a slash at the end, which would make the last name empty.
 fs::path plain(const fs::path& path) {
@@ -80,12 +90,15 @@ void AtomicFolder::merge(const fs::path& last) {
 void AtomicFolder::commit(const fs::path& last) {
   require(!committed_, "{}: committed twice", target_.string());
   std::error_code error;
+  sync_names(temporary_);
   if (fs::is_directory(target_, error)) {
     merge(last);
+    sync_names(target_);
   } else {
     fs::rename(temporary_, target_, error);
     if (error) fail_to("written", error);
   }
+  sync_names(target_.parent_path());
   committed_ = true;
 }
 

@@ -1,0 +1,38 @@
+#include "weir/io/toml.h"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "weir/base/error.h"
+
+namespace weir::io {
+namespace {
+
+TEST(Toml, BecomesATreeAndBack) {
+  const nlohmann::json tree = parse_toml(
+      "# a comment\nsteps = 20\n[optimizer]\nrate = 1e-3\nbetas = [0.9, 0.95]\nkind = 'adamw'\n"
+      "[model.config]\ntie = true\n\"odd key\" = \"line\\nend\"\n",
+      "test");
+  EXPECT_EQ(tree["steps"], 20);
+  EXPECT_EQ(tree["optimizer"]["rate"], 1e-3);
+  EXPECT_EQ(tree["model"]["config"]["odd key"], "line\nend");
+  EXPECT_EQ(parse_toml(dump_toml(tree), "again"), tree);
+  EXPECT_EQ(parse_toml(dump_toml({{"list", {{{"a", 1}}, {{"a", 2}}}}}), "tables in a list"),
+            nlohmann::json::parse(R"({"list": [{"a": 1}, {"a": 2}]})"));
+}
+
+TEST(Toml, SaysWhereItIsWrong) {
+  for (const char* wrong : {"a = ", "a = 1\na = 2", "[t", "when = 1979-05-27"}) {
+    try {
+      parse_toml(wrong, "recipe.toml");
+      ADD_FAILURE() << wrong;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kCorruptData);
+      EXPECT_NE(std::string(error.what()).find("recipe.toml: line "), std::string::npos)
+          << error.what();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace weir::io
