@@ -1,5 +1,6 @@
 #include "weir/subnet/mask_space.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include <ATen/ATen.h>
@@ -100,6 +101,19 @@ std::vector<BlockMatrix> block_matrices(const Weights& weights) {
     }
   }
   return all;
+}
+
+BlockMatrix block_matrix_of(const std::string& name) {
+  for (const KindName& kind : kKinds) {
+    const size_t dot = name.size() - std::min(name.size(), std::string(kind.place).size() + 1);
+    const std::string layer = dot > 7 ? name.substr(7, dot - 7) : "";
+    const bool is_number = !layer.empty() && layer.size() < 7 &&
+                           layer.find_first_not_of("0123456789") == std::string::npos;
+    if (is_number && name == fmt::format("blocks.{}.{}", layer, kind.place)) {
+      return {name, std::stoll(layer), kind.kind};
+    }
+  }
+  fail(ErrorCode::kInvalidArgument, "masks: '{}' is no matrix of attention or MLP", name);
 }
 
 std::string to_string(MaskUnit unit) {

@@ -28,6 +28,8 @@ struct BlockMatrix {
 };
 /// Those that the model has, in forward order. Embeddings, unembedding, norms and biases are none.
 std::vector<BlockMatrix> block_matrices(const Weights& weights);
+/// The matrix of that name; kInvalidArgument for other names.
+BlockMatrix block_matrix_of(const std::string& name);
 
 enum class MaskUnit {
   kWeight,  ///< Every weight: a mask as large as the matrix, [in, out].

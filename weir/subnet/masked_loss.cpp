@@ -87,8 +87,10 @@ MaskedLoss masked_loss(const Transformer& transformer, const SoftMask& mask,
   const at::Tensor residual = transformer.forward(overlay, input).residual;
   const at::Tensor x = final_normed(transformer.config(), overlay, residual).flatten(0, 1);
   const std::unique_ptr<TargetBatch> batch = target.of(tokens);
+  TargetLossOptions options;
+  options.gradient = sink != nullptr;
   const TargetLoss of =
-      target_loss(transformer.config(), overlay, x.detach(), target, *batch, sink != nullptr);
+      target_loss(transformer.config(), overlay, x.detach(), target, *batch, options);
   loss.cross_entropy = of.cross_entropy.mean().item<double>();
   loss.kl = loss.cross_entropy - of.entropy.mean().item<double>();
   loss.total = loss.cross_entropy + lambda * loss.penalty;

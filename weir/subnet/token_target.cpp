@@ -1,5 +1,6 @@
 #include "weir/subnet/token_target.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <ATen/ATen.h>
@@ -42,6 +43,18 @@ class SparseBatch final : public TargetBatch {
       sum += minus_p_log_p(uniform + rows_.listed.value.data_ptr<double>()[e]);
     }
     return sum;
+  }
+
+  double probability(int64_t row, int64_t token) const override {
+    double p = floor_of(row);
+    const auto [begin, end] = listed(row);
+    const auto* column = rows_.listed.column.data_ptr<int64_t>();
+    const auto* found = std::lower_bound(column + begin, column + end, token);
+    if (found != column + end && *found == token) {
+      p += rows_.listed.value.data_ptr<double>()[found - column];
+    }
+    const double shared = shared_of(row);
+    return shared > 0 ? p + shared * rows_.shared.data_ptr<double>()[token] : p;
   }
 
  private:
@@ -130,6 +143,11 @@ class ModelBatch final : public TargetBatch {
     subtract_from(row, factor, g);
   }
   double entropy(int64_t row) const override { return entropy_.data_ptr<double>()[row - first_]; }
+  double probability(int64_t row, int64_t token) const override {
+    const int64_t i = (row - first_) * vocabulary_ + token;
+    return q_.scalar_type() == at::kDouble ? q_.data_ptr<double>()[i]
+                                           : static_cast<double>(q_.data_ptr<float>()[i]);
+  }
 
  private:
   template <typename Scalar>

@@ -24,6 +24,8 @@ class TargetBatch {
   virtual void subtract(int64_t row, double factor, double* g) const = 0;
   /// Of the row, nats.
   virtual double entropy(int64_t row) const = 0;
+  /// q of one token.
+  virtual double probability(int64_t row, int64_t token) const = 0;
 };
 
 class TokenTarget {
