@@ -46,6 +46,7 @@ void add_verbs(Verb& weir) {
   add_inspect(weir);
   add_tokenize(weir);
   add_tasks(weir);
+  add_data(weir);
   add_bench(weir);
   add_run(weir);
   add_generate(weir);

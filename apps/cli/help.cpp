@@ -29,7 +29,8 @@ std::string synopsis(const Verb& verb) {
   std::string out = verb.full_name();
   for (const VerbOption& option : verb.options()) {
     if (!option.is_argument()) continue;
-    out += option.is_required ? " " + option.name : " [" + option.name + "]";
+    const std::string name = option.name + (option.repeats ? "..." : "");
+    out += option.is_required ? " " + name : " [" + name + "]";
   }
   if (verb.does_work()) out += " [OPTION]...";
   if (verb.is_group())

@@ -80,9 +80,10 @@ void take(const VerbOption& option, const Words& values) {
 
 CLI::Option* add(CLI::App& app, const VerbOption& option) {
   if (option.is_flag()) return app.add_flag(option.name);
-  return app.add_option(option.name)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->allow_extra_args(false);
+  CLI::Option* added =
+      app.add_option(option.name)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  const bool takes_all = option.is_argument() && option.repeats;
+  return takes_all ? added->expected(-1) : added->allow_extra_args(false);
 }
 
 }  // namespace

@@ -98,6 +98,11 @@ Verb& Verb::argument(const std::string& name, std::optional<std::string>* place,
   return option(name, place, "", help);
 }
 
+Verb& Verb::arguments(const std::string& name, std::vector<std::string>* place,
+                      const std::string& help) {
+  return texts(name, place, "", help).required();
+}
+
 Verb& Verb::option(const std::string& name, std::string* place, const std::string& value,
                    const std::string& help, const WordCheck& check) {
   VerbOption option{name, value, help, *place};

@@ -81,6 +81,9 @@ class Verb {
   Verb& argument(const std::string& name, std::string* place, const std::string& help);
   Verb& argument(const std::string& name, std::optional<std::string>* place,
                  const std::string& help);
+  /// One word or more.
+  Verb& arguments(const std::string& name, std::vector<std::string>* place,
+                  const std::string& help);
   /// Texts are taken as they are; numbers must lie in their range.
   Verb& option(const std::string& name, std::string* place, const std::string& value,
                const std::string& help, const WordCheck& check = nullptr);

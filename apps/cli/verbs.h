@@ -21,6 +21,7 @@ void add_patch(Verb& weir);
 void add_inspect(Verb& weir);
 void add_tokenize(Verb& weir);
 void add_tasks(Verb& weir);
+void add_data(Verb& weir);
 void add_bench(Verb& weir);
 void add_run(Verb& weir);
 void add_generate(Verb& weir);

@@ -1,8 +1,11 @@
 #include <ATen/ATen.h>
 
 #include "tests/data/made_shard.h"
+#include "tests/io/temporary_folder.h"
 #include "tests/support/golden.h"
 #include "weir/data/batches.h"
+#include "weir/data/tokenize.h"
+#include "weir/io/json.h"
 #include "weir/tensor/convert.h"
 
 namespace weir::data {
@@ -50,9 +53,40 @@ TEST_P(GoldenTrainPacking, KeepsDocumentsApart) {
   EXPECT_TRUE(batch.labels.equal(read(GetParam(), "labels")));
 }
 
-TEST(GoldenTrainFolder, HasPackedRows) {
-  EXPECT_FALSE(cases("pack_").empty()) << golden_topic("train");
+class GoldenTrainRows : public testing::TestWithParam<std::string> {};
+
+// Raw 16-bit ids, read as nanoGPT's form: update i takes the next batch x length x accumulate
+// tokens.
+TEST_P(GoldenTrainRows, ComeInTheOrderOfTheRun) {
+  const io::TemporaryFolder folder;
+  const auto stem = golden_topic("train") / GetParam();
+  std::filesystem::copy_file(stem.string() + ".u16", folder / "ids.bin");
+  TokenizeOptions options;
+  options.vocab_size = 65536;
+  tokenize({folder / "ids.bin"}, std::nullopt, folder / "shard", options);
+  const nlohmann::json run = io::read_json(stem.string() + ".json");
+  const int64_t n = run["batch"].get<int64_t>() * run["accumulate"].get<int64_t>();
+  const int64_t length = run["length"];
+  const auto shard = TokenShard::open(folder / "shard");
+  const TokenRows rows({{std::make_shared<TokenStream>(shard)}}, {length, Packing::kStream});
+  const at::Tensor tokens = read(GetParam(), "tokens");
+  for (int64_t step = 0; step < run["steps"].get<int64_t>(); ++step) {
+    const at::Tensor expected = tokens.slice(0, step * n * length, (step + 1) * n * length);
+    const Batch batch = rows.batch(step * n, n);
+    ASSERT_TRUE(batch.ids.flatten().equal(expected)) << step;
+    EXPECT_TRUE(batch.labels.slice(1, 1).equal(batch.ids.slice(1, 1)));
+    EXPECT_TRUE(batch.labels.select(1, 0).eq(-100).all().item<bool>());
+  }
 }
+
+TEST(GoldenTrainFolder, HasRowsAndPackedRows) {
+  EXPECT_FALSE(cases("pack_").empty()) << golden_topic("train");
+  EXPECT_FALSE(cases("run_").empty()) << golden_topic("train");
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoldenTrainRows);
+INSTANTIATE_TEST_SUITE_P(Cases, GoldenTrainRows, testing::ValuesIn(cases("run_")),
+                         [](const auto& instance) { return case_name(instance.param); });
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoldenTrainPacking);
 INSTANTIATE_TEST_SUITE_P(Cases, GoldenTrainPacking, testing::ValuesIn(cases("pack_")),

@@ -22,15 +22,21 @@ TEST(TokenizerGolden, BatchEqualsOneByOne) {
   std::vector<std::string> texts;
   for (const auto& expected : golden["cases"]) texts.push_back(expected["text"]);
   const std::vector<Encoding> encodings = tokenizer.encode_batch(texts, false);
+  const IdLists lists = tokenizer.encode_ids({texts.begin(), texts.end()}, false);
+  ASSERT_EQ(lists.ends.size(), texts.size());
   ASSERT_EQ(encodings.size(), texts.size());
   for (size_t i = 0; i < texts.size(); ++i) {
     const nlohmann::json& expected = golden["cases"][i];
     EXPECT_EQ(encodings[i].ids, expected["ids"].get<std::vector<int64_t>>());
+    const auto begin = lists.ids.begin() + static_cast<int64_t>(i == 0 ? 0 : lists.ends[i - 1]);
+    const auto end = lists.ids.begin() + static_cast<int64_t>(lists.ends[i]);
+    EXPECT_EQ(std::vector<int64_t>(begin, end), encodings[i].ids);
     EXPECT_EQ(encodings[i].tokens, expected["tokens"].get<std::vector<std::string>>());
     EXPECT_EQ(pairs_of(encodings[i].offsets),
               expected["offsets"].get<std::vector<std::vector<int64_t>>>());
   }
   EXPECT_TRUE(tokenizer.encode_batch({}).empty());
+  EXPECT_TRUE(tokenizer.encode_ids({}).ids.empty());
 }
 
 TEST(TokenizerGolden, VocabAndMerges) {

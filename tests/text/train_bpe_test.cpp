@@ -45,6 +45,19 @@ TEST(TrainBpe, IsDeterministic) {
             train_bpe(corpus(), {350, 2, {}}).to_json());
 }
 
+TEST(TrainBpe, TakesTextsOneByOneAndHandsOnWhatTheirReaderThrows) {
+  const std::vector<std::string> texts = corpus();
+  size_t n = 0;
+  const NextText next = [&](std::string* text) {
+    if (n == texts.size()) return false;
+    *text = texts[n++];
+    return true;
+  };
+  EXPECT_EQ(train_bpe(next, {350, 2, {}}).to_json(), train_bpe(texts, {350, 2, {}}).to_json());
+  const NextText broken = [&](std::string*) -> bool { fail(ErrorCode::kUnavailable, "gone"); };
+  EXPECT_EQ(error_of([&] { train_bpe(broken); }), ErrorCode::kUnavailable);
+}
+
 TEST(TrainBpe, RefusesSizesThatDoNotHoldTheBytes) {
   EXPECT_EQ(error_of([] {
               train_bpe({"a"}, {256, 2, {"<|endoftext|>"}});

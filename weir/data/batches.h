@@ -51,10 +51,12 @@ struct Source {
 /// that its weight gives. The same numbers give the same rows on every machine. Nothing is kept but
 /// the mapped shards: const methods are safe from several threads.
 ///
-///     auto shard = TokenShard::open("stories.shard");
-///     Split split{Part::kTrain, 0.01, 0};
-///     TokenRows rows({{std::make_shared<TokenStream>(shard, split)}}, {256, Packing::kStream,
-///     true}); for (int64_t step = 0; step < n_steps; ++step) train(rows.batch(step * 8, 8));
+///     const auto shard = TokenShard::open("stories.shard");
+///     const auto part = std::make_shared<TokenStream>(shard, Split{Part::kTrain, 0.01});
+///     const TokenRows rows({{part}}, {256, Packing::kStream, true});
+///     for (int64_t step = 0; step < n_steps; ++step) {
+///       train(rows.batch(step * 8, 8));
+///     }
 ///
 /// To evaluate, take one TokenRows for each source (Part::kValidation, no shuffling) and its rows
 /// 0 .. n_rows() - 1: every token once.

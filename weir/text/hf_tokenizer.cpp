@@ -1,6 +1,7 @@
 #include "weir/text/hf_tokenizer.h"
 
 #include <algorithm>
+#include <exception>
 #include <optional>
 
 #include "weir/base/error.h"
@@ -14,10 +15,11 @@ constexpr size_t kMessageBytes = 300;
 
 WeirHfSlice slice(std::string_view text) { return {text.data(), text.size()}; }
 
-std::vector<WeirHfSlice> slices(const std::vector<std::string>& texts) {
+template <typename Text>
+std::vector<WeirHfSlice> slices(const std::vector<Text>& texts) {
   std::vector<WeirHfSlice> result;
   result.reserve(texts.size());
-  for (const std::string& text : texts) result.push_back(slice(text));
+  for (const Text& text : texts) result.push_back(slice(text));
   return result;
 }
 
@@ -47,6 +49,25 @@ Encoding take(WeirHfEncoding source) {
   }
   weir_hf_encoding_free(source);
   return encoding;
+}
+
+// No exception may pass through Rust: it waits here until the call is over.
+struct TextsForRust {
+  const NextText& next;
+  std::string text;
+  std::exception_ptr failure;
+};
+
+bool next_for_rust(void* context, WeirHfSlice* text) noexcept {
+  auto& texts = *static_cast<TextsForRust*>(context);
+  try {
+    if (!texts.next(&texts.text)) return false;
+    *text = slice(texts.text);
+    return true;
+  } catch (...) {
+    texts.failure = std::current_exception();
+    return false;
+  }
 }
 
 }  // namespace
@@ -80,16 +101,20 @@ HfTokenizer HfTokenizer::from_json(std::string_view json, std::string name) {
   return HfTokenizer(tokenizer, std::move(name));
 }
 
-HfTokenizer HfTokenizer::train(const std::vector<std::string>& texts,
-                               const BpeTrainOptions& options) {
-  const std::vector<WeirHfSlice> text_slices = slices(texts);
+HfTokenizer HfTokenizer::train(const NextText& next, const BpeTrainOptions& options) {
+  TextsForRust texts{next, {}, nullptr};
   const std::vector<WeirHfSlice> special = slices(options.special_tokens);
   WeirHfTokenizer* tokenizer = nullptr;
   WeirHfBytes error{};
   const WeirHfStatus status =
-      weir_hf_train_bpe(text_slices.data(), text_slices.size(), special.data(), special.size(),
+      weir_hf_train_bpe(next_for_rust, &texts, special.data(), special.size(),
                         static_cast<size_t>(options.vocab_size),
                         static_cast<uint64_t>(options.min_frequency), &tokenizer, &error);
+  if (texts.failure) {
+    if (status == kWeirHfOk) weir_hf_free(tokenizer);
+    if (status != kWeirHfOk) weir_hf_bytes_free(error);
+    std::rethrow_exception(texts.failure);
+  }
   check(status, error, "BPE training", "train a tokenizer");
   return HfTokenizer(tokenizer, "trained tokenizer");
 }
@@ -126,6 +151,21 @@ std::vector<Encoding> HfTokenizer::encode_batch(const std::vector<std::string>& 
   result.reserve(encodings.size());
   for (const WeirHfEncoding& encoding : encodings) result.push_back(take(encoding));
   return result;
+}
+
+IdLists HfTokenizer::encode_ids(const std::vector<std::string_view>& texts,
+                                bool add_special) const {
+  const std::vector<WeirHfSlice> text_slices = slices(texts);
+  WeirHfIdLists source{};
+  WeirHfBytes error{};
+  check(weir_hf_encode_ids(tokenizer_.get(), text_slices.data(), text_slices.size(), add_special,
+                           &source, &error),
+        error, name_, "encode a batch");
+  IdLists lists;
+  lists.ids.assign(source.ids, source.ids + source.n_ids);
+  lists.ends.assign(source.ends, source.ends + source.n_ends);
+  weir_hf_id_lists_free(source);
+  return lists;
 }
 
 std::string HfTokenizer::decode(const std::vector<int64_t>& ids, bool skip_special) const {

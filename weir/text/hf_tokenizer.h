@@ -35,7 +35,7 @@ class HfTokenizer {
  public:
   /// `name` stands for the source in messages.
   static HfTokenizer from_json(std::string_view json, std::string name);
-  static HfTokenizer train(const std::vector<std::string>& texts, const BpeTrainOptions& options);
+  static HfTokenizer train(const NextText& next, const BpeTrainOptions& options);
 
   /// `json`: a list of added tokens with ids, spelled as in a tokenizer.json.
   void add_tokens(std::string_view json);
@@ -45,6 +45,7 @@ class HfTokenizer {
   /// Without `tokens`, which are the vocabulary's.
   Encoding encode(std::string_view text, bool add_special) const;
   std::vector<Encoding> encode_batch(const std::vector<std::string>& texts, bool add_special) const;
+  IdLists encode_ids(const std::vector<std::string_view>& texts, bool add_special) const;
   std::string decode(const std::vector<int64_t>& ids, bool skip_special) const;
   std::optional<int64_t> id_of(std::string_view token) const;
   VocabularyTable vocabulary() const;

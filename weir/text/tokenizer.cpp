@@ -91,6 +91,10 @@ std::vector<Encoding> Tokenizer::encode_batch(const std::vector<std::string>& te
   return encodings;
 }
 
+IdLists Tokenizer::encode_ids(const std::vector<std::string_view>& texts, bool add_special) const {
+  return state_->hf.encode_ids(texts, add_special);
+}
+
 std::string Tokenizer::decode(const std::vector<int64_t>& ids, bool skip_special) const {
   return state_->hf.decode(ids, skip_special);
 }
@@ -146,14 +150,24 @@ void Tokenizer::save(const std::filesystem::path& folder) const {
   if (chat_template()) io::write_file(folder / "chat_template.jinja", *chat_template());
 }
 
-Tokenizer train_bpe(const std::vector<std::string>& texts, const BpeTrainOptions& options) {
+Tokenizer train_bpe(const NextText& next, const BpeTrainOptions& options) {
   const auto n_special = static_cast<int64_t>(options.special_tokens.size());
   require(options.vocab_size >= 256 + n_special && options.vocab_size < int64_t{1} << 24,
           "BPE training: expected a vocabulary of at least 256 bytes and {} special tokens, got {}",
           n_special, options.vocab_size);
   require(options.min_frequency >= 0, "BPE training: expected a frequency of 0 or more, got {}",
           options.min_frequency);
-  return Tokenizer::from_json(HfTokenizer::train(texts, options).to_json());
+  return Tokenizer::from_json(HfTokenizer::train(next, options).to_json());
+}
+
+Tokenizer train_bpe(const std::vector<std::string>& texts, const BpeTrainOptions& options) {
+  size_t n = 0;
+  const NextText next = [&](std::string* text) {
+    if (n == texts.size()) return false;
+    *text = texts[n++];
+    return true;
+  };
+  return train_bpe(next, options);
 }
 
 }  // namespace weir

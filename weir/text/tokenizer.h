@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,12 @@ struct Encoding {
   std::vector<int64_t> ids;
   std::vector<std::string> tokens;  ///< As the vocabulary spells them ("Ġthe").
   std::vector<ByteSpan> offsets;
+};
+
+/// The ids of several texts end to end; those of text i end at ends[i].
+struct IdLists {
+  std::vector<uint32_t> ids;
+  std::vector<uint64_t> ends;
 };
 
 /// The ids that mark beginning, end and padding, as far as the files state them.
@@ -65,6 +72,8 @@ class Tokenizer {
   Encoding encode(std::string_view text, bool add_special = true) const;
   std::vector<Encoding> encode_batch(const std::vector<std::string>& texts,
                                      bool add_special = true) const;
+  /// Ids alone, for much text: faster, and in a small part of the memory.
+  IdLists encode_ids(const std::vector<std::string_view>& texts, bool add_special = true) const;
   std::string decode(const std::vector<int64_t>& ids, bool skip_special = false) const;
 
   int64_t vocab_size() const;  ///< Highest id + 1, added tokens included.
@@ -123,7 +132,13 @@ struct BpeTrainOptions {
   std::vector<std::string> special_tokens = {"<|endoftext|>"};
 };
 
-/// Trains a byte-level BPE (GPT-2's pre-tokenizer) on texts; deterministic.
+/// Puts the next text in its place; false when there is none left. Called from several threads, one
+/// at a time.
+using NextText = std::function<bool(std::string* text)>;
+
+/// Trains a byte-level BPE (GPT-2's pre-tokenizer) on texts; deterministic. Only words and how
+/// often they came are kept: a text is gone when the next one is asked for.
+Tokenizer train_bpe(const NextText& next, const BpeTrainOptions& options = {});
 Tokenizer train_bpe(const std::vector<std::string>& texts, const BpeTrainOptions& options = {});
 
 }  // namespace weir

@@ -45,6 +45,18 @@ typedef struct {
   size_t n_spans;
 } WeirHfEncoding;
 
+/* The ids of several texts end to end: those of text i end at ends[i]. */
+typedef struct {
+  uint32_t* ids;
+  size_t n_ids;
+  uint64_t* ends;
+  size_t n_ends;
+} WeirHfIdLists;
+
+/* Points `text` at the next text, readable until the next call; false when there is none left. Any
+ * thread may call it, one at a time. */
+typedef bool (*WeirHfNextText)(void* context, WeirHfSlice* text);
+
 enum { kWeirHfIsToken = 1, kWeirHfIsAdded = 2, kWeirHfIsSpecial = 4 };
 enum { kWeirHfByteLevel = 1, kWeirHfMetaSpace = 2, kWeirHfByteFallback = 4 };
 
@@ -61,13 +73,15 @@ typedef struct {
 
 void weir_hf_bytes_free(WeirHfBytes bytes);
 void weir_hf_encoding_free(WeirHfEncoding encoding);
+void weir_hf_id_lists_free(WeirHfIdLists lists);
 void weir_hf_vocabulary_free(WeirHfVocabulary vocabulary);
 void weir_hf_free(WeirHfTokenizer* tokenizer);
 
 /* From the text of a tokenizer.json. */
 WeirHfStatus weir_hf_create(WeirHfSlice json, WeirHfTokenizer** out, WeirHfBytes* error);
-/* A byte-level BPE with GPT-2's pre-tokenizer. */
-WeirHfStatus weir_hf_train_bpe(const WeirHfSlice* texts, size_t n_texts, const WeirHfSlice* special,
+/* A byte-level BPE with GPT-2's pre-tokenizer. Of the texts only their words and counts are kept.
+ */
+WeirHfStatus weir_hf_train_bpe(WeirHfNextText next, void* context, const WeirHfSlice* special,
                                size_t n_special, size_t vocab_size, uint64_t min_frequency,
                                WeirHfTokenizer** out, WeirHfBytes* error);
 /* `json`: a list of added tokens with ids, spelled as in a tokenizer.json. */
@@ -84,6 +98,10 @@ WeirHfStatus weir_hf_encode(const WeirHfTokenizer* tokenizer, WeirHfSlice text, 
 WeirHfStatus weir_hf_encode_batch(const WeirHfTokenizer* tokenizer, const WeirHfSlice* texts,
                                   size_t n_texts, bool add_special, WeirHfEncoding* out,
                                   WeirHfBytes* error);
+/* The same without spans, which takes less time and much less memory. */
+WeirHfStatus weir_hf_encode_ids(const WeirHfTokenizer* tokenizer, const WeirHfSlice* texts,
+                                size_t n_texts, bool add_special, WeirHfIdLists* out,
+                                WeirHfBytes* error);
 WeirHfStatus weir_hf_decode(const WeirHfTokenizer* tokenizer, const uint32_t* ids, size_t n_ids,
                             bool skip_special, WeirHfBytes* out, WeirHfBytes* error);
 

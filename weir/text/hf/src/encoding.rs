@@ -1,5 +1,6 @@
 //! Text to ids and back.
 
+use tokenizers::parallelism::MaybeParallelIterator;
 use tokenizers::Tokenizer;
 
 use crate::boundary::{guard, leak, list, reclaim, Bytes, Outcome, Slice, Status};
@@ -75,6 +76,69 @@ pub unsafe extern "C" fn weir_hf_encode_batch(
         for (index, encoding) in encodings.into_iter().enumerate() {
             out.add(index).write(encoding.into());
         }
+        Ok(())
+    })
+}
+
+/// WeirHfIdLists of weir_hf.h: `ends` holds where the ids of each text end.
+#[repr(C)]
+pub struct IdLists {
+    ids: *mut u32,
+    n_ids: usize,
+    ends: *mut u64,
+    n_ends: usize,
+}
+
+/// # Safety
+/// `lists` came out of this library and is not used afterwards.
+#[no_mangle]
+pub unsafe extern "C" fn weir_hf_id_lists_free(lists: IdLists) {
+    reclaim(lists.ids, lists.n_ids);
+    reclaim(lists.ends, lists.n_ends);
+}
+
+// Each thread lets go of an encoding as soon as its ids are copied: the spellings and masks in it are
+// many times their size.
+fn encode_ids(tokenizer: &Tokenizer, texts: Vec<&str>, add_special: bool) -> Outcome<IdLists> {
+    let lists = texts
+        .into_maybe_par_iter()
+        .map(|text| {
+            let encoding = tokenizer.encode_fast(text, add_special)?;
+            Ok(encoding.get_ids().to_vec())
+        })
+        .collect::<tokenizers::Result<Vec<Vec<u32>>>>()?;
+    let mut end = 0u64;
+    let ends = lists.iter().map(|list| {
+        end += list.len() as u64;
+        end
+    });
+    let (ends, n_ends) = leak(ends.collect());
+    let (ids, n_ids) = leak(lists.concat());
+    Ok(IdLists {
+        ids,
+        n_ids,
+        ends,
+        n_ends,
+    })
+}
+
+/// # Safety
+/// As `weir_hf_encode`; `texts` has `n_texts` readable texts.
+#[no_mangle]
+pub unsafe extern "C" fn weir_hf_encode_ids(
+    tokenizer: *const Tokenizer,
+    texts: *const Slice,
+    n_texts: usize,
+    add_special: bool,
+    out: *mut IdLists,
+    error: *mut Bytes,
+) -> Status {
+    guard(error, || {
+        let texts: Outcome<Vec<&str>> = list(texts, n_texts)
+            .iter()
+            .map(|text| text.text())
+            .collect();
+        out.write(encode_ids(&*tokenizer, texts?, add_special)?);
         Ok(())
     })
 }

@@ -1,12 +1,15 @@
 //! Making, changing and writing tokenizers.
 
+use std::ffi::c_void;
+use std::sync::{Arc, Mutex};
+
 use serde_json::{json, Value};
 use tokenizers::models::bpe::{BpeTrainerBuilder, BPE};
 use tokenizers::models::TrainerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, PostProcessorWrapper, Tokenizer};
 
-use crate::boundary::{guard, list, Bytes, Outcome, Slice, Status};
+use crate::boundary::{guard, list, Bytes, Failure, Outcome, Slice, Status};
 use crate::load::{add_tokens_from_json, tokenizer_from_json};
 
 fn hand_over(tokenizer: Tokenizer, out: *mut *mut Tokenizer) {
@@ -36,8 +39,48 @@ pub unsafe extern "C" fn weir_hf_free(tokenizer: *mut Tokenizer) {
     }
 }
 
+/// WeirHfNextText of weir_hf.h.
+pub type NextText = unsafe extern "C" fn(context: *mut c_void, text: *mut Slice) -> bool;
+
+/// Texts as C++ hands them over, one at a time.
+struct Texts {
+    next: NextText,
+    context: *mut c_void,
+    failure: Arc<Mutex<Option<Failure>>>,
+}
+
+// SAFETY: weir_hf.h asks of the callback that any thread may call it, one at a time.
+unsafe impl Send for Texts {}
+
+impl Iterator for Texts {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        let mut slice = Slice {
+            data: std::ptr::null(),
+            size: 0,
+        };
+        // SAFETY: the slice is readable until the next call; the text is copied before.
+        let text = unsafe {
+            if !(self.next)(self.context, &mut slice) {
+                return None;
+            }
+            slice.text()
+        };
+        match text {
+            Ok(text) => Some(text.to_string()),
+            Err(failure) => {
+                if let Ok(mut place) = self.failure.lock() {
+                    *place = Some(failure);
+                }
+                None
+            }
+        }
+    }
+}
+
 fn train(
-    texts: Vec<&str>,
+    texts: Texts,
     vocab_size: usize,
     min_frequency: u64,
     special: Vec<&str>,
@@ -60,16 +103,20 @@ fn train(
             .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
             .build(),
     );
-    tokenizer.train(&mut trainer, texts.into_iter())?;
-    Ok(tokenizer)
+    let failure = texts.failure.clone();
+    tokenizer.train(&mut trainer, texts)?;
+    match failure.lock().ok().and_then(|mut failure| failure.take()) {
+        Some(failure) => Err(failure),
+        None => Ok(tokenizer),
+    }
 }
 
 /// # Safety
-/// The lists are readable, `out` and `error` are writable.
+/// `next` is as weir_hf.h says, `special` is readable, `out` and `error` are writable.
 #[no_mangle]
 pub unsafe extern "C" fn weir_hf_train_bpe(
-    texts: *const Slice,
-    n_texts: usize,
+    next: NextText,
+    context: *mut c_void,
     special: *const Slice,
     n_special: usize,
     vocab_size: usize,
@@ -78,15 +125,16 @@ pub unsafe extern "C" fn weir_hf_train_bpe(
     error: *mut Bytes,
 ) -> Status {
     guard(error, || {
-        let texts: Outcome<Vec<&str>> = list(texts, n_texts)
-            .iter()
-            .map(|text| text.text())
-            .collect();
+        let texts = Texts {
+            next,
+            context,
+            failure: Arc::default(),
+        };
         let special: Outcome<Vec<&str>> = list(special, n_special)
             .iter()
             .map(|token| token.text())
             .collect();
-        hand_over(train(texts?, vocab_size, min_frequency, special?)?, out);
+        hand_over(train(texts, vocab_size, min_frequency, special?)?, out);
         Ok(())
     })
 }

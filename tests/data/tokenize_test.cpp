@@ -1,0 +1,334 @@
+#include "weir/data/tokenize.h"
+
+#include <cstdlib>
+#include <fstream>
+
+#include "tests/data/made_shard.h"
+#include "tests/io/temporary_folder.h"
+#include "tests/text/golden_cases.h"
+#include "weir/base/log.h"
+#include "weir/data/document_cutter.h"
+#include "weir/data/shard_writer.h"
+#include "weir/data/train_tokenizer.h"
+
+namespace weir::data {
+namespace {
+
+namespace fs = std::filesystem;
+using io::error_of;
+
+const Tokenizer& smollm2() {
+  static const Tokenizer tokenizer = Tokenizer::from_folder(golden_file("smollm2"));
+  return tokenizer;
+}
+
+// Lines of made-up words, some of them of other alphabets, that end in all sorts of ways.
+std::string prose(size_t n_bytes, uint64_t seed) {
+  Draw draw(seed);
+  const std::vector<std::string> words = {"the",  "Of",   "isn't", "3.14", "naïve", "日本語",
+                                          "ёж",   "I'll", "low",   "er",   "new",   "est",
+                                          "2024", "—",    "(so)",  "END"};
+  const std::vector<std::string> ends = {".\n",  "\n", "\n\n", " \n",  "!\n  ",
+                                         "\r\n", ", ", "\t",   "?\n\t"};
+  std::string text;
+  while (text.size() < n_bytes) {
+    text += draw.pick(words);
+    text += draw.below(9) == 0 ? draw.pick(ends) : " ";
+  }
+  return text;
+}
+
+std::vector<int64_t> ids_of(const TokenSpan& span) {
+  std::vector<int64_t> ids;
+  for (int64_t i = 0; i < span.size(); ++i) ids.push_back(span[i]);
+  return ids;
+}
+
+std::vector<int64_t> joined(const Tokenizer& tokenizer,
+                            const std::vector<std::string_view>& pieces) {
+  const IdLists lists = tokenizer.encode_ids(pieces, false);
+  return {lists.ids.begin(), lists.ids.end()};
+}
+
+std::string read_all(const fs::path& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+TEST(DocumentCutter, PiecesTokeniseAsTheWhole) {
+  const std::string text = prose(400000, 1);
+  for (const char* name : {"smollm2", "gpt2", "sentencepiece"}) {
+    const fs::path folder = golden_file(name);
+    if (!Tokenizer::is_in_folder(folder)) continue;
+    const Tokenizer tokenizer = Tokenizer::from_folder(folder);
+    DocumentCutter cutter(tokenizer);
+    const auto pieces = cutter.pieces(text);
+    EXPECT_EQ(joined(tokenizer, pieces), tokenizer.encode(text, false).ids) << name;
+    EXPECT_EQ(pieces.size() > 4, cutter.can_cut()) << name;
+  }
+  EXPECT_TRUE(DocumentCutter(smollm2()).can_cut());
+  const Tokenizer trained = train_bpe({text}, {600, 2, {"<|endoftext|>"}});
+  DocumentCutter cutter(trained);
+  EXPECT_TRUE(cutter.can_cut());
+  EXPECT_EQ(joined(trained, cutter.pieces(text)), trained.encode(text, false).ids);
+}
+
+// A mark before every text, or words that reach across lines: cuts would show.
+TEST(DocumentCutter, LeavesWholeWhatCutsWouldChange) {
+  const Tokenizer llama =
+      Tokenizer::from_llama2c(fs::path(WEIR_GOLDEN_DIR) / "tokenizers/llama2c/tok512.bin", 512);
+  EXPECT_FALSE(DocumentCutter(llama).can_cut());
+  const std::string text = prose(200000, 2);
+  EXPECT_EQ(DocumentCutter(llama).pieces(text).size(), 1U);
+  nlohmann::json bare = nlohmann::json::parse(train_bpe({text}, {600, 2, {}}).to_json());
+  bare["pre_tokenizer"]["use_regex"] = false;
+  bare["model"]["vocab"]["nA"] = 600;  // Never made by a merge, but a token all the same.
+  const Tokenizer whole = Tokenizer::from_json(bare.dump());
+  DocumentCutter cutter(whole);
+  EXPECT_EQ(joined(whole, cutter.pieces(text)), whole.encode(text, false).ids);
+}
+
+TEST(Tokenize, KeepsDocumentsApartAndEndsThem) {
+  const io::TemporaryFolder folder;
+  folder.write("a.txt", "One two.|Three|");
+  folder.write("b.jsonl", "{\"text\": \"Four\"}\n");
+  TokenizeOptions options;
+  options.text.separator = "|";
+  options.end = end_of_text(smollm2());
+  const auto result =
+      tokenize({folder / "a.txt", folder / "b.jsonl"}, smollm2(), folder / "s", options);
+  EXPECT_FALSE(result.has_resumed);
+  EXPECT_EQ(result.n_text_bytes, 17U);
+  const auto shard = TokenShard::open(folder / "s");
+  shard->verify();
+  ASSERT_EQ(shard->n_documents(), 3);
+  EXPECT_EQ(shard->info().tokenizer_sha256, tokenizer_sha256(smollm2()));
+  EXPECT_EQ(shard->info().vocab_size, smollm2().vocab_size());
+  EXPECT_EQ(shard->info().token_bytes, 2);
+  const std::vector<std::string> texts = {"One two.", "Three", "Four"};
+  for (int64_t d = 0; d < 3; ++d) {
+    std::vector<int64_t> expected = smollm2().encode(texts[d]).ids;
+    expected.push_back(*smollm2().special().eos);
+    EXPECT_EQ(ids_of(shard->document(d)), expected);
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), {}), 3) << "nothing else is left";
+}
+
+TEST(Tokenize, PutsTheTokenizersOwnTokensAroundEachText) {
+  const io::TemporaryFolder folder;
+  const Tokenizer llama =
+      Tokenizer::from_llama2c(fs::path(WEIR_GOLDEN_DIR) / "tokenizers/llama2c/tok512.bin", 512);
+  folder.write("a.txt", "Once upon a time\nThere was");
+  for (const bool add_special : {true, false}) {
+    TokenizeOptions options;
+    options.add_special = add_special;
+    tokenize({folder / "a.txt"}, llama, folder / "s", options);
+    EXPECT_EQ(ids_of(TokenShard::open(folder / "s")->tokens()),
+              llama.encode("Once upon a time\nThere was", add_special).ids);
+  }
+}
+
+TEST(Tokenize, LongDocumentsAreTokenisedAsWhole) {
+  const io::TemporaryFolder folder;
+  const std::string text = prose(4400000, 3);  // More than a batch.
+  folder.write("a.txt", text);
+  tokenize({folder / "a.txt"}, smollm2(), folder / "s");
+  const auto shard = TokenShard::open(folder / "s");
+  EXPECT_EQ(shard->n_documents(), 1);
+  EXPECT_TRUE(ids_of(shard->tokens()) == smollm2().encode(text).ids);
+}
+
+TEST(Tokenize, TakesIdsWithoutATokenizer) {
+  const io::TemporaryFolder folder;
+  std::string bytes;
+  for (const uint16_t id : {5, 6, 0, 7, 0}) io::store(&bytes, id);
+  folder.write("a.bin", bytes);
+  TokenizeOptions options;
+  options.vocab_size = 70000;
+  options.ids.ends_at = 0;
+  tokenize({folder / "a.bin"}, std::nullopt, folder / "s", options);
+  const auto shard = TokenShard::open(folder / "s");
+  shard->verify();
+  EXPECT_EQ(shard->info().token_bytes, 4);
+  EXPECT_EQ(shard->info().tokenizer_sha256, "");
+  EXPECT_EQ(ids_of(shard->document(0)), (std::vector<int64_t>{5, 6, 0}));
+  EXPECT_EQ(ids_of(shard->document(1)), (std::vector<int64_t>{7, 0}));
+  options.vocab_size = 7;
+  EXPECT_EQ(error_of([&] { tokenize({folder / "a.bin"}, std::nullopt, folder / "t", options); }),
+            ErrorCode::kCorruptData);
+  options.vocab_size = 0;
+  EXPECT_EQ(error_of([&] { tokenize({folder / "a.bin"}, std::nullopt, folder / "t", options); }),
+            ErrorCode::kInvalidArgument);
+  EXPECT_FALSE(fs::exists(folder / "t"));
+  EXPECT_FALSE(fs::exists(folder / "t.part")) << "a try that recorded nothing leaves nothing";
+}
+
+TEST(Tokenize, RefusesWhatCannotBe) {
+  const io::TemporaryFolder folder;
+  folder.write("a.txt", "text");
+  folder.write("empty.txt", "");
+  const auto code = [&](const char* name, const std::optional<Tokenizer>& tokenizer,
+                        const TokenizeOptions& options) {
+    return error_of([&] { tokenize({folder / name}, tokenizer, folder / "s", options); });
+  };
+  EXPECT_EQ(code("a.txt", std::nullopt, {}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code("empty.txt", smollm2(), {}), ErrorCode::kInvalidArgument);
+  TokenizeOptions options;
+  options.end = smollm2().vocab_size();
+  EXPECT_EQ(code("a.txt", smollm2(), options), ErrorCode::kInvalidArgument);
+}
+
+/// Two files, the second of which can be broken and mended without a trace.
+class TokenizeAgain : public ::testing::Test {
+ protected:
+  static constexpr int64_t kLines = 400;
+
+  void SetUp() override {
+    log::set_sink([this](log::Level, std::string_view message) { warnings_ += message; });
+    for (int64_t i = 0; i < kLines; ++i) {
+      lines_.push_back("{\"text\": \"" + std::string(1, static_cast<char>('a' + i % 26)) +
+                       " story of " + std::to_string(i * i) + "\"}\n");
+    }
+    folder_.write("a.txt", prose(30000, 4));
+    options_.text.separator = "END";
+    options_.end = 0;
+    options_.record_bytes = 900;
+    mend();
+  }
+  void TearDown() override { log::set_sink({}); }
+
+  void write_lines(int64_t broken) {
+    std::string text;
+    for (int64_t i = 0; i < kLines; ++i) {
+      text += lines_[i];
+      if (i == broken) text[text.size() - 2] = '!';
+    }
+    const bool is_there = fs::exists(folder_ / "b.jsonl");
+    const auto time = is_there ? fs::last_write_time(folder_ / "b.jsonl") : fs::file_time_type{};
+    folder_.write("b.jsonl", text);
+    if (is_there) fs::last_write_time(folder_ / "b.jsonl", time);
+  }
+  void mend() { write_lines(-1); }
+  TokenizeResult run(const char* name) {
+    return tokenize({folder_ / "a.txt", folder_ / "b.jsonl"}, smollm2(), folder_ / name, options_);
+  }
+  /// A try that stops before a line.
+  void stop_at(int64_t line) {
+    write_lines(line);
+    EXPECT_EQ(error_of([&] { run("s"); }), ErrorCode::kCorruptData);
+    mend();
+  }
+
+  io::TemporaryFolder folder_;
+  std::vector<std::string> lines_;
+  TokenizeOptions options_;
+  std::string warnings_;
+};
+
+// A batch is 4 MB of text: what recorded between batches needs larger texts, see the command's
+// test.
+TEST_F(TokenizeAgain, GoesOnFromTheLastRecordWhateverLiesBehindIt) {
+  run("whole");
+  const std::string whole = read_all(folder_ / "whole");
+  Draw draw(5);
+  for (int trial = 0; trial < 4; ++trial) {
+    ShardInfo head;
+    head.vocab_size = 49152;
+    const auto shard = TokenShard::open(folder_ / "whole");
+    // Writes the same documents with stops in between, as a killed process leaves them.
+    for (int64_t stop = 0; stop < 5; ++stop) {
+      head.tokenizer_sha256 = shard->info().tokenizer_sha256;
+      ShardWriter writer(folder_ / "s", head, "job");
+      const int64_t begin = writer.n_documents();
+      ASSERT_EQ(begin, writer.place().document);
+      const auto left = static_cast<uint64_t>(shard->n_documents() - begin);
+      const int64_t end =
+          stop == 4 ? shard->n_documents() : begin + static_cast<int64_t>(draw.below(left + 1));
+      for (int64_t d = begin; d < end; ++d) {
+        const std::vector<int64_t> ids = ids_of(shard->document(d));
+        const std::vector<uint32_t> narrow(ids.begin(), ids.end());
+        writer.append(narrow.data(), narrow.size());
+        writer.end_document();
+        if (draw.below(60) == 0) writer.record({0, d + 1});
+      }
+      if (stop == 4) writer.finish();
+      if (stop < 4 && fs::exists(folder_ / "s.part.json")) {
+        std::ofstream(folder_ / "s.part", std::ios::app) << std::string(draw.below(99), 'x');
+        std::ofstream(folder_ / "s.part.documents", std::ios::app)
+            << std::string(draw.below(9), 'x');
+      }
+    }
+    ASSERT_EQ(read_all(folder_ / "s"), whole) << trial;
+    fs::remove(folder_ / "s");
+  }
+}
+
+TEST_F(TokenizeAgain, PartsThatWereCutAreMadeAnew) {
+  run("whole");
+  const std::string whole = read_all(folder_ / "whole");
+  ShardInfo head;
+  head.vocab_size = 49152;
+  for (const char* part : {"s.part", "s.part.documents", "s.part.json"}) {
+    for (const double share : {0.0, 0.3, 0.9}) {
+      {
+        ShardWriter writer(folder_ / "s", head, "job");
+        const std::vector<uint32_t> ids(1000, 7);
+        writer.append(ids.data(), ids.size());
+        writer.end_document();
+        writer.record({0, 1});
+      }
+      const auto size = static_cast<double>(fs::file_size(folder_ / part));
+      fs::resize_file(folder_ / part, static_cast<uint64_t>(size * share));
+      ShardWriter writer(folder_ / "s", head, "job");
+      EXPECT_EQ(writer.n_documents(), 0) << part;
+      EXPECT_EQ(writer.n_tokens(), 0);
+      EXPECT_EQ(writer.finish().n_tokens, 0);
+      EXPECT_FALSE(warnings_.empty());
+    }
+  }
+}
+
+TEST_F(TokenizeAgain, StopsInTheInputsDoNotShow) {
+  run("whole");
+  const std::string whole = read_all(folder_ / "whole");
+  for (const int64_t line : {0, 200}) {
+    stop_at(line);
+    run("s");
+    EXPECT_EQ(read_all(folder_ / "s"), whole);
+    fs::remove(folder_ / "s");
+  }
+}
+
+TEST_F(TokenizeAgain, OtherInputsOrOptionsBeginAnew) {
+  ShardInfo head;
+  head.vocab_size = 49152;
+  {
+    ShardWriter writer(folder_ / "s", head, "another job");
+    const uint32_t id = 7;
+    writer.append(&id, 1);
+    writer.end_document();
+    writer.record({0, 1});
+    std::string message;
+    EXPECT_EQ(error_of([&] { run("s"); }, &message), ErrorCode::kUnavailable);
+    EXPECT_NE(message.find("another process is writing it"), std::string::npos) << message;
+  }
+  run("whole");
+  EXPECT_FALSE(run("s").has_resumed);
+  EXPECT_NE(warnings_.find("other inputs or options"), std::string::npos) << warnings_;
+  EXPECT_EQ(read_all(folder_ / "s"), read_all(folder_ / "whole"));
+}
+
+TEST(TrainTokenizer, LearnsFromFilesWhatItLearnsFromTexts) {
+  const io::TemporaryFolder folder;
+  const std::string text = prose(150000, 6);
+  folder.write("a.txt", text);
+  folder.write("b.txt", "low lower lowest");
+  const BpeTrainOptions options{400, 2, {"<|endoftext|>"}};
+  EXPECT_EQ(train_tokenizer({folder.path()}, options).to_json(),
+            train_bpe({text, "low lower lowest"}, options).to_json());
+  folder.write("c.txt", "\xff");
+  EXPECT_EQ(error_of([&] { train_tokenizer({folder.path()}, options); }), ErrorCode::kCorruptData);
+}
+
+}  // namespace
+}  // namespace weir::data

@@ -1,0 +1,69 @@
+#include "weir/data/train_tokenizer.h"
+
+#include <deque>
+
+#include "weir/base/error.h"
+#include "weir/base/progress.h"
+#include "weir/data/document_cutter.h"
+#include "weir/data/input_files.h"
+
+namespace weir::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The documents of several files in pieces, one after the other. Cuts change no count: GPT-2's
+/// rule, by which the trainer splits words, ends a word at each of them.
+class Texts {
+ public:
+  Texts(std::vector<fs::path> files, const TextOptions& options)
+      : files_(std::move(files)), options_(options), progress_("read", total_bytes(), "B") {}
+
+  bool next(std::string* piece) {
+    while (pieces_.empty()) {
+      if (!next_document()) return false;
+    }
+    piece->assign(pieces_.front());
+    pieces_.pop_front();
+    return true;
+  }
+
+ private:
+  uint64_t total_bytes() const {
+    uint64_t sum = 0;
+    for (const fs::path& file : files_) sum += fs::file_size(file);
+    return sum;
+  }
+
+  bool next_document() {
+    while (!documents_ || !documents_->next(&text_)) {
+      if (next_file_ == files_.size()) return false;
+      documents_ = TextDocuments::open(files_[next_file_++], options_);
+      position_ = 0;
+    }
+    const std::vector<std::string_view> pieces = cut_at_lines(text_);
+    pieces_.assign(pieces.begin(), pieces.end());
+    progress_.advance(documents_->file_position() - position_);
+    position_ = documents_->file_position();
+    return true;
+  }
+
+  std::vector<fs::path> files_;
+  TextOptions options_;
+  Progress progress_;
+  std::unique_ptr<TextDocuments> documents_;
+  size_t next_file_ = 0;
+  uint64_t position_ = 0;
+  std::string text_;
+  std::deque<std::string_view> pieces_;  ///< Of text_.
+};
+
+}  // namespace
+
+Tokenizer train_tokenizer(const std::vector<fs::path>& inputs, const BpeTrainOptions& options,
+                          const TextOptions& text) {
+  Texts texts(find_files(inputs), text);
+  return train_bpe([&](std::string* piece) { return texts.next(piece); }, options);
+}
+
+}  // namespace weir::data
