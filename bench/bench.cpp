@@ -44,6 +44,8 @@ const std::vector<Bench>& benches() {
       {"composition-xl", "the first for GPT-2-XL's shape; one call", false, bench_composition_xl},
       {"composition-7b", "the first for Llama-2-7B's shape, layer by layer; one call of minutes",
        false, bench_composition_7b},
+      {"tokenize", "8 MB of text from a file into a shard, SmolLM2's tokenizer", true,
+       bench_tokenize},
       {"lens", "SmolLM2, 256 tokens: entropies of the lens at every layer", true, bench_lens},
       {"decode-1", "SmolLM2, 64 greedy tokens after 16", true, bench_decode_1},
       {"decode-busy", "the same while something else keeps one CPU busy", true, bench_decode_busy},

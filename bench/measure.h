@@ -29,6 +29,7 @@ Result bench_forward(const Options& options);
 Result bench_forward_cache(const Options& options);
 Result bench_hooks(const Options& options);
 Result bench_given(const Options& options);
+Result bench_tokenize(const Options& options);
 Result bench_lens(const Options& options);
 Result bench_decode_1(const Options& options);
 Result bench_decode_busy(const Options& options);

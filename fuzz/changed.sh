@@ -17,7 +17,7 @@ fi
 changed=$(git diff --name-only "$base")
 # Parsers of text and report read through io; all stand on base.
 targets=()
-if grep -qE '^(weir/(base|io)/|fuzz/)' <<< "$changed"; then targets+=(io text report)
+if grep -qE '^(weir/(base|io)/|weir/data/token_shard|fuzz/)' <<< "$changed"; then targets+=(io text report)
 else
   for module in text report; do
     if grep -q "^weir/$module/" <<< "$changed"; then targets+=("$module"); fi

@@ -3,6 +3,7 @@
 
 Usage: make_seeds.py FOLDER; makes FOLDER/TARGET/... .
 """
+import hashlib
 import pathlib
 import shutil
 import struct
@@ -71,6 +72,22 @@ def sentencepiece():
             b"\x12\x02\x18\x02" + b"\x1a\x02\x18\x01")  # trainer: BPE; normalizer: dummy prefix
 
 
+def token_shard(documents, token_bytes, vocab_size=1000):
+    """By the description in weir/data/token_shard.h."""
+    ends = [0]
+    for document in documents:
+        ends.append(ends[-1] + len(document))
+    tokens = b"".join(struct.pack("<H" if token_bytes == 2 else "<I", token) for document in documents for token in document)
+    tokens += bytes(-(256 + len(tokens)) % 8)
+    table = struct.pack(f"<{len(ends)}Q", *ends)
+
+    def header(checksum):
+        numbers = struct.pack("<IIQQQ", 1, token_bytes, vocab_size, ends[-1], len(documents))
+        return (b"WEIRTOKS" + numbers + b"0" * 64 + checksum).ljust(256, b"\0")
+    checksum = hashlib.sha256(header(b"0" * 64) + tokens + table).hexdigest().encode()
+    return header(checksum) + tokens + table
+
+
 def check_every_target_has_seeds():
     for source in pathlib.Path(__file__).resolve().parent.glob("fuzz_*.cpp"):
         target = source.stem[len("fuzz_"):]
@@ -107,6 +124,9 @@ def main():
     for pre in (b"gpt-2", b"llama-bpe", b"qwen2", b"deepseek-coder"):
         write("gguf_vocabulary", pre.decode(), gguf_vocabulary(b"gpt2", pre))
     write("gguf_vocabulary", "llama", gguf_vocabulary(b"llama"))
+    write("token_shard", "narrow", token_shard([[1, 2, 3], [], [4]], 2))
+    write("token_shard", "wide", token_shard([[999], [1, 0]], 4))
+    write("token_shard", "empty", token_shard([], 2))
     copy("sharded_index", "**/*.index.json")
     write("sharded_index", "small", b'{"metadata": {"total_size": 8}, "weight_map": {"a": "x/s.safetensors"}}')
     for path in sorted((GOLDEN.parent / "report/documents").glob("*.json")):
