@@ -1,5 +1,3 @@
-#include <cstdlib>
-
 #include <nlohmann/json.hpp>
 
 #include "tests/cli/cli_fixture.h"
@@ -81,30 +79,6 @@ TEST_F(CliData, MistakesAreToldInOneLine) {
             std::string::npos);
   EXPECT_NE(complaint("data info " + write("c.shard", "WEIRTOKS")).find("weir data tokenize"),
             std::string::npos);
-}
-
-// Killed again and again at whatever moment, until it is through: the file is that of one run. Each
-// try gets more time than the last, so that it ends.
-TEST_F(CliData, SurvivesBeingKilled) {
-  std::string text;
-  while (text.size() < 24000000) text += stories();
-  write("long.txt", text);
-  const std::string rest = " data tokenize " + path("long.txt") +
-                           " --separator '<|end|>' --quiet --tokenizer " + kStories + " --out ";
-  int n_killed = 0;
-  for (int tenths = 8;; tenths += 3) {
-    const std::string seconds = std::to_string(tenths / 10) + "." + std::to_string(tenths % 10);
-    const int status = std::system(("timeout -s KILL " + seconds + " " WEIR_COMMAND + rest +
-                                    path("s.shard") + " > /dev/null 2>&1")
-                                       .c_str());
-    if (status == 0) break;
-    ++n_killed;
-    ASSERT_LT(tenths, 600);
-  }
-  EXPECT_GT(n_killed, 0);
-  ASSERT_EQ(std::system((WEIR_COMMAND + rest + path("whole.shard") + " > /dev/null").c_str()), 0);
-  EXPECT_TRUE(file_text(path("s.shard")) == file_text(path("whole.shard")));
-  EXPECT_FALSE(std::filesystem::exists(path("s.shard.part.json")));
 }
 
 }  // namespace

@@ -1,12 +1,20 @@
 #include "weir/data/tokenize.h"
 
+#include <csignal>
 #include <cstdlib>
+#include <fcntl.h>
 #include <fstream>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+#include <spawn.h>
 
 #include "tests/data/made_shard.h"
 #include "tests/io/temporary_folder.h"
 #include "tests/text/golden_cases.h"
 #include "weir/base/log.h"
+#include "weir/base/paths.h"
 #include "weir/data/document_cutter.h"
 #include "weir/data/shard_writer.h"
 #include "weir/data/train_tokenizer.h"
@@ -192,7 +200,8 @@ class TokenizeAgain : public ::testing::Test {
     folder_.write("a.txt", prose(30000, 4));
     options_.text.separator = "END";
     options_.end = 0;
-    options_.record_bytes = 900;
+    options_.batch_bytes = 700;
+    options_.record_bytes = 3000;
     mend();
   }
   void TearDown() override { log::set_sink({}); }
@@ -289,14 +298,71 @@ TEST_F(TokenizeAgain, PartsThatWereCutAreMadeAnew) {
 }
 
 TEST_F(TokenizeAgain, StopsInTheInputsDoNotShow) {
-  run("whole");
+  EXPECT_FALSE(run("whole").has_resumed);
   const std::string whole = read_all(folder_ / "whole");
-  for (const int64_t line : {0, 200}) {
-    stop_at(line);
-    run("s");
-    EXPECT_EQ(read_all(folder_ / "s"), whole);
+  for (const std::vector<int64_t>& lines :
+       {std::vector<int64_t>{0}, {200}, {399}, {10, 90, 80, 300, 300}}) {
+    for (const int64_t line : lines) stop_at(line);
+    EXPECT_TRUE(run("s").has_resumed);
+    EXPECT_TRUE(read_all(folder_ / "s") == whole);
     fs::remove(folder_ / "s");
   }
+}
+
+// What the parent below kills; the same work with the same options.
+void work_in(const fs::path& folder, const std::string& name) {
+  TokenizeOptions options;
+  options.text.separator = "END";
+  options.batch_bytes = 5000;
+  options.record_bytes = 5000;
+  tokenize({folder / "a.txt"}, smollm2(), folder / name, options);
+}
+
+TEST(TokenizeChild, DISABLED_Works) { work_in(environment("WEIR_TEST_CHILD").value(), "s"); }
+
+pid_t start_child() {
+  std::vector<std::string> words = {"/proc/self/exe", "--gtest_filter=TokenizeChild.*",
+                                    "--gtest_also_run_disabled_tests"};
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  pid_t child = -1;
+  const int error =
+      posix_spawn(&child, words[0].c_str(), &actions, nullptr, arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  EXPECT_EQ(error, 0);
+  return child;
+}
+
+// A process of its own, killed after it recorded a little more than the one before, until one gets
+// through. When exactly does not matter: any moment must do.
+TEST(TokenizeKilled, EndsWithTheSameFile) {
+  const io::TemporaryFolder folder;
+  folder.write("a.txt", prose(300000, 8));
+  ::setenv("WEIR_TEST_CHILD", folder.path().c_str(), 1);
+  Draw draw(9);
+  int n_killed = 0;
+  for (bool is_through = false; !is_through;) {
+    const pid_t child = start_child();
+    uint64_t n_changes = 3 + draw.below(20);
+    int status = 0;
+    for (std::string journal; ::waitpid(child, &status, WNOHANG) == 0;) {
+      const std::string now = read_all(folder / "s.part.json");
+      if (now != journal && n_changes-- == 0) ::kill(child, SIGKILL);
+      journal = now;
+      std::this_thread::yield();
+    }
+    is_through = WIFEXITED(status);
+    EXPECT_TRUE(!is_through || WEXITSTATUS(status) == 0);
+    n_killed += is_through ? 0 : 1;
+    ASSERT_LT(n_killed, 60);
+  }
+  EXPECT_GT(n_killed, 0);
+  work_in(folder.path(), "whole");
+  EXPECT_TRUE(read_all(folder / "s") == read_all(folder / "whole"));
 }
 
 TEST_F(TokenizeAgain, OtherInputsOrOptionsBeginAnew) {

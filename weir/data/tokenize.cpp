@@ -20,8 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using Ids = std::vector<uint32_t>;
 
-constexpr size_t kBatchBytes = size_t{4} << 20;  // Of text that is tokenised at once.
-
 /// The ids that go before and after each text.
 struct Frame {
   Ids before, after;
@@ -52,14 +50,16 @@ class TextPipeline {
       : tokenizer_(tokenizer),
         frame_(frame_of(tokenizer, options)),
         cutter_(tokenizer),
-        writer_(writer) {}
+        batch_bytes_(options.batch_bytes),
+        writer_(writer),
+        place_(writer->place()) {}
 
   /// `after`: the place behind the document.
   void add(std::string text, const ShardWriter::Place& after) {
     n_bytes_ += text.size();
     n_waiting_ += text.size();
     waiting_.push_back({std::move(text), after});
-    if (n_waiting_ >= kBatchBytes) flush();
+    if (n_waiting_ >= batch_bytes_) flush();
   }
   void flush();
   uint64_t n_bytes() const { return n_bytes_; }
@@ -82,6 +82,7 @@ class TextPipeline {
   const Tokenizer& tokenizer_;
   Frame frame_;
   DocumentCutter cutter_;
+  size_t batch_bytes_;
   ShardWriter* writer_;
   std::vector<Document> waiting_;
   size_t n_waiting_ = 0;  ///< Bytes.
@@ -121,7 +122,7 @@ void TextPipeline::flush() {
   const std::vector<Piece> pieces = cut();
   for (size_t begin = 0, end = 0; begin < pieces.size(); begin = end) {
     size_t n_bytes = 0;
-    while (end < pieces.size() && n_bytes < kBatchBytes) n_bytes += pieces[end++].text.size();
+    while (end < pieces.size() && n_bytes < batch_bytes_) n_bytes += pieces[end++].text.size();
     tokenize(&pieces[begin], pieces.data() + end);
   }
   waiting_.clear();
@@ -269,6 +270,7 @@ TokenizeResult tokenize(const std::vector<fs::path>& inputs,
   require(head.vocab_size >= 1 && head.vocab_size <= int64_t{1} << 32,
           "ids without a tokenizer: expected the size of their vocabulary, got {}",
           head.vocab_size);
+  require(options.batch_bytes >= 1, "tokenise: expected batches of at least 1 byte, got 0");
   require(!options.end || (*options.end >= 0 && *options.end < head.vocab_size),
           "end of a text: expected an id of 0 to {}, got {}", head.vocab_size - 1,
           options.end.value_or(0));

@@ -21,6 +21,7 @@ struct TokenizeOptions {
   std::optional<int64_t> end;
   /// Of a shard made of ids alone, without a tokenizer.
   int64_t vocab_size = 0;
+  uint64_t batch_bytes = uint64_t{4} << 20;  ///< Of text, tokenised at once by all CPUs.
   /// Bytes of the inputs after which the work so far is made certain.
   uint64_t record_bytes = uint64_t{8} << 20;
 };
@@ -44,7 +45,8 @@ int64_t end_of_text(const Tokenizer& tokenizer);
 /// A second call after the first was killed, interrupted or failed goes on from its last record and
 /// makes the same file, byte by byte, as one that ran through; with other inputs (names, sizes,
 /// times of change), options or another tokenizer it begins anew. Shows progress; Ctrl-C leaves a
-/// record and is kInterrupted. Memory: the largest document, and about 300 MB. All CPUs tokenise.
+/// record and is kInterrupted. Memory: the largest document and about 50 times batch_bytes. All
+/// CPUs tokenise.
 TokenizeResult tokenize(const std::vector<std::filesystem::path>& inputs,
                         const std::optional<Tokenizer>& tokenizer, const std::filesystem::path& out,
                         const TokenizeOptions& options = {});
