@@ -9,10 +9,9 @@
 #include <ATen/core/grad_mode.h>
 
 #include "weir/base/draw.h"
-#include "weir/channels/edit.h"
+#include "weir/channels/edit_search.h"
 #include "weir/lm/token_batch.h"
 #include "weir/patch/grids.h"
-#include "weir/tasks/neutral_text.h"
 #include "weir/tensor/convert.h"
 
 namespace weir {
@@ -38,12 +37,6 @@ at::Tensor logit_diffs(const LanguageModel& lm, const PromptSet& set, const Weig
   return (logits.gather(1, set.answers().unsqueeze(1)) -
           logits.gather(1, set.wrongs().unsqueeze(1)))
       .squeeze(1);
-}
-
-double neutral_loss(const LanguageModel& lm, const Weights* weights) {
-  RunOptions run;
-  run.weights = weights;
-  return -lm.token_log_probs(lm.encode(default_neutral_text()), run).mean().item<double>();
 }
 
 /// How often a shuffled pairing correlates at least as much.

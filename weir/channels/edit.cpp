@@ -1,6 +1,7 @@
 #include "weir/channels/edit.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 
 #include <ATen/ATen.h>
@@ -54,19 +55,20 @@ at::Tensor of_columns(const at::Tensor& w, int64_t head, int64_t d_head) {
   return w.slice(1, head * d_head, (head + 1) * d_head);
 }
 
-void edit_ov(const ModelConfig& config, const Chosen& chosen, const ComponentEdit& edit,
-             const CircuitOptions& options, BlockWeights* block) {
+/// `factor`: one number, or one of each chosen component [c].
+void edit_ov(const ModelConfig& config, const Chosen& chosen, const at::Tensor& factor,
+             bool edit_bias, const CircuitOptions& options, BlockWeights* block) {
   const at::Tensor W_O = chosen.heads.W_O[chosen.head];  // [K, D]
   const at::Tensor V = chosen.right();
   const at::Tensor post =
       gain_of(config, block->ln1_post, options.fold, config.d_model, options.dtype);
-  const at::Tensor change = (edit.scale - 1) * at::matmul(at::matmul(W_O, V), V.t()) / post;
+  const at::Tensor change = at::matmul(at::matmul(W_O, V) * (factor - 1), V.t()) / post;
   at::Tensor all = block->attn.W_O.dense(options.dtype).clone();
   const int64_t first = chosen.head * config.d_head;
   all.slice(0, first, first + config.d_head).add_(change);
   block->attn.W_O = Matrix(all);
   const at::Tensor b_V = chosen.heads.b_V[chosen.head];
-  if (edit.edit_bias || (b_V == 0).all().item<bool>()) return;
+  if (edit_bias || (b_V == 0).all().item<bool>()) return;
   const at::Tensor lost = at::matmul(b_V, change);
   const at::Tensor& b_O = block->attn.b_O;
   block->attn.b_O = b_O.defined() ? b_O - lost.to(b_O.scalar_type()) : -lost;
@@ -159,7 +161,8 @@ Weights edit_components(const Weights& weights, const ModelConfig& config,
   BlockWeights* block = &edited.blocks[static_cast<size_t>(edit.head.layer)];
   switch (edit.circuit) {
     case EditedCircuit::kOv:
-      edit_ov(config, chosen, edit, options, block);
+      edit_ov(config, chosen, at::scalar_tensor(edit.scale, options.dtype), edit.edit_bias, options,
+              block);
       break;
     case EditedCircuit::kQkQuery:
       edit_query(config, chosen, edit, options, block);
@@ -172,6 +175,32 @@ Weights edit_components(const Weights& weights, const ModelConfig& config,
       }
       edit_augmented(config, chosen, edit, options, block);
       break;
+  }
+  return edited;
+}
+
+Weights scale_components(const Weights& weights, const ModelConfig& config,
+                         const std::vector<ComponentScale>& scales, const CircuitOptions& options) {
+  const at::NoGradGuard no_grad;
+  std::map<std::pair<int64_t, int64_t>, std::map<int64_t, double>> by_head;
+  for (const ComponentScale& one : scales) {
+    const HeadId& head = one.component.head;
+    const bool is_new =
+        by_head[{head.layer, head.head}].emplace(one.component.component, one.scale).second;
+    require(is_new, "edit: component {} is named twice", one.component.name());
+  }
+  Weights edited = weights;
+  for (const auto& [place, factors] : by_head) {
+    ComponentEdit edit;
+    edit.head = {place.first, place.second};
+    std::vector<double> values;
+    for (const auto& [component, scale] : factors) {  // In rising order, as `choose` has them.
+      edit.components.push_back(component);
+      values.push_back(scale);
+    }
+    const Chosen chosen = choose(edited, config, edit, options);
+    edit_ov(config, chosen, at::tensor(values, options.dtype), false, options,
+            &edited.blocks[static_cast<size_t>(place.first)]);
   }
   return edited;
 }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "weir/channels/head_circuits.h"
+#include "weir/channels/subspace.h"
 #include "weir/hooks/hooks.h"
 #include "weir/model/heads.h"
 
@@ -33,6 +34,16 @@ struct ComponentEdit {
 /// An overlay: the edited layer's matrices are new, all else are handles of the same memory.
 Weights edit_components(const Weights& weights, const ModelConfig& config,
                         const ComponentEdit& edit, const CircuitOptions& options = {});
+
+/// A component of W_OV and what it is multiplied with.
+struct ComponentScale {
+  ComponentId component;
+  double scale = 1;
+};
+/// Components of any heads, a factor each, as an overlay; value biases stay as they are.
+Weights scale_components(const Weights& weights, const ModelConfig& config,
+                         const std::vector<ComponentScale>& scales,
+                         const CircuitOptions& options = {});
 
 /// The components of QK taken out of the scores alone, whatever the biases:
 ///   score += (s - 1) sum_j S_j (x . a_j) (y . b_j) attn_scale.

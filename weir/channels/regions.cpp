@@ -6,6 +6,7 @@
 
 #include "weir/base/error.h"
 #include "weir/base/interrupt.h"
+#include "weir/channels/sweep.h"
 #include "weir/nn/norm.h"
 #include "weir/nn/rotary.h"
 #include "weir/patch/experiments.h"
@@ -68,25 +69,21 @@ std::pair<at::Tensor, at::Tensor> queries(const LanguageModel& lm, const LayerHe
 void measure(const Experiments& prompts, const at::Tensor& items, const RegionOptions& options,
              const Subspace& subspace, RegionMap* map) {
   const int64_t layer = options.mover.layer, n_prompts = prompts.n_prompts();
-  const at::Tensor last = prompts.cache()[name_of(layer, "hook_resid_pre")];
-  const at::Tensor moves = at::matmul(options.alpha.to(last.scalar_type()),
-                                      subspace.basis.to(last.scalar_type()).t());  // [A, D]
-  const at::Tensor ids = prompts.batch().tokens.gather(1, items);                  // [N, n]
+  const SubspaceMoves moves{options.alpha, {}};
+  const at::Tensor ids = prompts.batch().tokens.gather(1, items);  // [N, n]
   std::vector<at::Tensor> scores, said;
   at::Tensor seen;
   prompts.run_hooked(
-      layer, prompts.n_positions() - 1, moves.size(0),
+      layer, prompts.n_positions() - 1, moves.size(),
       [&](int64_t first, int64_t count) {
-        const at::Tensor some =
-            moves.slice(0, first, first + count).repeat_interleave(n_prompts, 0).unsqueeze(1);
-        return std::vector<NamedHook>{
-            {name_of(layer, "hook_resid_pre"),
-             [some](const at::Tensor& x, const HookContext&) { return x + some; }},
-            {name_of(layer, "attn.hook_attn_scores"),
-             [&seen, &options](const at::Tensor& x, const HookContext&) {
-               seen = x.select(1, options.mover.head).select(1, -1);  // [R, S]
-               return x;
-             }}};
+        std::vector<NamedHook> hooks =
+            move_hooks(subspace, moves, {layer, -1, {-1}}, n_prompts, first, count);
+        hooks.push_back({name_of(layer, "attn.hook_attn_scores"),
+                         [&seen, &options](const at::Tensor& x, const HookContext&) {
+                           seen = x.select(1, options.mover.head).select(1, -1);  // [R, S]
+                           return x;
+                         }});
+        return hooks;
       },
       [&](int64_t, const at::Tensor& logits) {  // [E, N, V]
         const int64_t n = logits.size(0);

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "weir/channels/edit.h"
+#include "weir/lm/language_model.h"
+#include "weir/tasks/prompt_set.h"
+
+/// Edits of the weights that make a model better at a task: factors of singular components of
+/// heads' W_OV, found by gradient (2406.09519 shows that such edits help with long lists; how the
+/// factors were found there could not be read, this search is ours: docs/methods/channels.md).
+namespace weir {
+
+/// First order: d (mean log-probability of the answers) / d (factor of component i of head h's
+/// W_OV), at factor 1. `weights`: null for the model's own, or an overlay that scale_components
+/// made: then the factor multiplies what it made of the component. `last_only`: factors at the last
+/// position alone. Heads below `first_layer` have none.
+struct ComponentGains {
+  at::Tensor gain;                    ///< [L, H, K] float64
+  double log_prob = 0, accuracy = 0;  ///< Means over the prompts of the same runs
+};
+ComponentGains component_gains(const LanguageModel& lm, const PromptSet& set,
+                               const Weights* weights = nullptr, bool last_only = false,
+                               int64_t first_layer = 0, const CircuitOptions& circuits = {});
+
+struct EditSearchOptions {
+  std::vector<ComponentId> candidates;  ///< Empty: every component from `first_layer` on.
+  int64_t first_layer = -1;             ///< -1: of the upper half. What is below runs only once.
+  int64_t n_components = 32;            ///< So many are changed: those of the largest gains.
+  int64_t n_steps = 12;
+  int64_t n_prompts = 48;           ///< Of a step, in turn
+  double rate = 0.25;               ///< Largest change of a factor in one step
+  double least = -1, most = 4;      ///< Range of the factors
+  double most_loss_increase = .01;  ///< Of the mean loss on neutral text, as a share
+  CircuitOptions circuits;
+  /// Called after each step, for progress.
+  std::function<void(int64_t step, double accuracy, double loss_increase)> seen =
+      [](int64_t, double, double) {};
+};
+struct EditSearch {
+  std::vector<ComponentScale> scales;  ///< Of the best step; empty: none was better
+  double accuracy = 0;                 ///< Of all prompts that were searched with
+  double loss_increase = 0;            ///< On neutral text, a share
+};
+/// Ascent on the mean log-probability of the answers of `dev`; factors that cost too much on
+/// neutral text are drawn towards 1. Of all steps the one of the highest accuracy.
+EditSearch search_edit(const LanguageModel& lm, const PromptSet& dev,
+                       const EditSearchOptions& options);
+
+/// 1 where the most probable token is the answer, else 0: [N] float64.
+at::Tensor is_right(const LanguageModel& lm, const PromptSet& set, const Weights* weights);
+/// Mean loss on the neutral text that comes with Weir.
+double neutral_loss(const LanguageModel& lm, const Weights* weights);
+
+}  // namespace weir
