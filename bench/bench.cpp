@@ -26,7 +26,7 @@ const std::vector<Bench>& benches() {
        bench_hooks},
       {"given", "the same with the outputs of attention given, so that none is computed", false,
        bench_given},
-      {"train-step", "GPT-2 shape of 8 layers x 256, 8 x 256 tokens: forward, loss, backward",
+      {"train-step", "GPT-2 shape of 8 layers x 256, 8 x 256 tokens, 50257 words: a whole update",
        false, bench_train_step},
       {"vocab-loss", "log-probability and entropy of [512 x 49152], forward and backward", false,
        bench_vocab_loss},

@@ -33,6 +33,7 @@ int report_error(std::string message, int status) {
 void add_verbs(Verb& weir) {
   add_lens(weir);
   add_tuned_lens(weir);
+  add_train(weir);
   add_policies(weir);
   add_attribute(weir);
   add_heads(weir);

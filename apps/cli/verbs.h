@@ -7,6 +7,7 @@
 namespace weir::cli {
 
 void add_lens(Verb& weir);
+void add_train(Verb& weir);
 void add_tuned_lens(Verb& weir);
 void add_policies(Verb& weir);
 void add_attribute(Verb& weir);

@@ -78,6 +78,12 @@ std::vector<nlohmann::json> metrics(const fs::path& run) {
   return lines;
 }
 
+RunDirectory begun(const fs::path& path) {
+  RunDirectory directory = RunDirectory::create(path);
+  directory.begin("steps = 20\n");
+  return directory;
+}
+
 class TrainingRunTest : public testing::Test {
  protected:
   fs::path folder() const { return folder_.path(); }
@@ -89,7 +95,7 @@ class TrainingRunTest : public testing::Test {
 
 TEST_F(TrainingRunTest, LeavesWhatItPromises) {
   Fit fit;
-  RunDirectory directory = RunDirectory::create(run(), "steps = 20\n");
+  RunDirectory directory = begun(run());
   const TrainingOutcome outcome = run_training(fit, directory, options(20));
   const auto lines = metrics(run());
   ASSERT_EQ(lines.size(), 20U);
@@ -106,15 +112,18 @@ TEST_F(TrainingRunTest, LeavesWhatItPromises) {
   EXPECT_TRUE(fs::exists(directory.checkpoint(16) / "model"));
   EXPECT_TRUE(fs::exists(directory.checkpoint(18) / "state.safetensors")) << "to resume from";
   EXPECT_TRUE(fs::exists(run() / "report.html"));
-  EXPECT_THROW(RunDirectory::create(run(), ""), Error) << "not empty";
+  EXPECT_THROW(begun(run()), Error) << "not empty";
   EXPECT_THROW(RunDirectory::open(run()), Error) << "locked";
   EXPECT_THROW(RunDirectory::open(folder() / "none"), Error);
+  RunDirectory none = RunDirectory::create(folder() / "none");
+  none.discard();
+  EXPECT_FALSE(fs::exists(folder() / "none"));
 }
 
 TEST_F(TrainingRunTest, GoesOnToTheSameNumbers) {
   Fit whole;
   {
-    RunDirectory directory = RunDirectory::create(folder() / "whole", "");
+    RunDirectory directory = begun(folder() / "whole");
     run_training(whole, directory, options(20));
   }
   for (const int64_t fails_at : {0, 1, 10, 19}) {
@@ -122,7 +131,7 @@ TEST_F(TrainingRunTest, GoesOnToTheSameNumbers) {
     Fit first;
     first.fails_at = fails_at;
     {
-      RunDirectory directory = RunDirectory::create(run(), "");
+      RunDirectory directory = begun(run());
       EXPECT_THROW(run_training(first, directory, options(20)), std::runtime_error);
     }
     // What a kill leaves: half a line, half a checkpoint.
@@ -143,7 +152,7 @@ TEST_F(TrainingRunTest, GoesOnToTheSameNumbers) {
 TEST_F(TrainingRunTest, StopsWhenItDivergesAndKeepsTheLastGoodCheckpoint) {
   const auto message = [&](Fit& fit) {
     fs::remove_all(run());
-    RunDirectory directory = RunDirectory::create(run(), "");
+    RunDirectory directory = begun(run());
     try {
       run_training(fit, directory, options(40));
       ADD_FAILURE() << "went on";

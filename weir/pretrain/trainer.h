@@ -31,7 +31,7 @@ class LanguageTrainer {
 
   /// Over `leaves`; before the first update.
   void set_optimizer(std::unique_ptr<Optimizer> optimizer);
-  Optimizer& optimizer() { return *optimizer_; }
+  Optimizer& optimizer() const { return *optimizer_; }
 
   struct Update {
     LanguageLoss sums;         ///< Before the update.

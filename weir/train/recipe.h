@@ -50,6 +50,10 @@ class Recipe {
   /// A whole table; an empty object when there is none.
   nlohmann::json table(const std::string& key);
 
+  /// A key, or a table, that means nothing here because of another one: it may stand there, and
+  /// `merged` leaves it out.
+  void leave(const std::string& key) { read_.push_back(key); }
+
   /// kInvalidArgument when the recipe has a key that was not read, with the nearest one that was.
   void finish() const;
   /// As TOML: every key that was read, with the value that was used.

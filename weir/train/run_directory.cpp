@@ -88,20 +88,30 @@ void RunDirectory::lock() {
        path_.string());
 }
 
-RunDirectory RunDirectory::create(const fs::path& path, std::string_view recipe) {
+RunDirectory RunDirectory::create(const fs::path& path) {
   std::error_code error;
-  fs::create_directories(path / "checkpoints", error);
+  fs::create_directories(path, error);
   if (error) {
     fail(ErrorCode::kUnavailable, "{}: cannot be made: {}", path.string(), error.message());
   }
   for (const fs::path& entry : entries(path)) {
     const std::string name = entry.filename();
-    const bool is_ours = name == "lock" || (name == "checkpoints" && fs::is_empty(entry));
+    const bool is_ours = name == "lock" || name == "checkpoints" || name == "data";
     require(is_ours, "{}: the folder is not empty; give a new one, or --resume it", path.string());
   }
   RunDirectory made(path);
-  io::write_file(made.recipe(), recipe);
+  fs::remove_all(path / "checkpoints");
+  fs::remove_all(made.data());
+  fs::create_directories(path / "checkpoints");
   return made;
+}
+
+void RunDirectory::begin(std::string_view recipe) { io::write_file(this->recipe(), recipe); }
+
+void RunDirectory::discard() {
+  std::error_code ignored;
+  for (const char* name : {"checkpoints", "data", "lock"}) fs::remove_all(path_ / name, ignored);
+  fs::remove(path_, ignored);  // Only if nothing else is there.
 }
 
 RunDirectory RunDirectory::open(const fs::path& path) {

@@ -23,8 +23,9 @@ namespace weir {
 /// Checkpoints appear complete or not at all. One process at a time: the folder is locked.
 class RunDirectory {
  public:
-  /// A new folder (or an empty one) with this recipe. kInvalidArgument when it holds anything.
-  static RunDirectory create(const std::filesystem::path& path, std::string_view recipe);
+  /// A new folder, or an empty one; also one whose training never began, which is cleared.
+  /// kInvalidArgument when it holds anything else.
+  static RunDirectory create(const std::filesystem::path& path);
   /// One that stands there; what a killed process left half written is removed. kNotFound when it
   /// is no run, kUnavailable when another process trains in it.
   static RunDirectory open(const std::filesystem::path& path);
@@ -35,6 +36,14 @@ class RunDirectory {
   std::filesystem::path recipe() const { return path_ / "recipe.toml"; }
   std::filesystem::path report() const { return path_ / "report.html"; }
   std::filesystem::path result() const { return path_ / "result.json"; }
+
+  /// Where a training may keep what it makes of its data.
+  std::filesystem::path data() const { return path_ / "data"; }
+
+  /// Writes recipe.toml: from here on it is a training.
+  void begin(std::string_view recipe);
+  /// Removes a folder whose training never began.
+  void discard();
 
   /// One line of metrics, which has a "step"; it is with the system when this returns.
   void append(const nlohmann::ordered_json& line);

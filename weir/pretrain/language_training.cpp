@@ -1,0 +1,116 @@
+#include "weir/pretrain/language_training.h"
+
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include "weir/base/error.h"
+#include "weir/base/log.h"
+#include "weir/lm/language_model.h"
+#include "weir/model/convert.h"
+#include "weir/model/own.h"
+#include "weir/pretrain/flops.h"
+#include "weir/pretrain/recipe_parts.h"
+#include "weir/train/state_file.h"
+
+namespace weir {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kState = "training.safetensors";
+
+std::optional<Tokenizer> tokenizer_of(const fs::path& from) {
+  if (from.empty()) return std::nullopt;
+  return load_tokenizer(from);
+}
+
+LoadedModel starting_model(Recipe& recipe, const fs::path& from, const Corpus& corpus) {
+  if (from.empty()) return new_model(recipe, corpus.vocab_size, corpus.tokenizer);
+  for (const char* key : {"model.config", "model.config_file", "model.seed", "tokenizer"}) {
+    recipe.leave(key);
+  }
+  const LoadedModel loaded = load_model(from);
+  const std::string type = loaded.weights.W_E.dtype_name();
+  if (type != "F32") log::info("{}: {} weights become float32 to be trained", from.string(), type);
+  return own(loaded);
+}
+
+fs::path from_of(Recipe& recipe, const LanguageTraining::FindModel& find) {
+  const std::string name = recipe.text("model.from", "");
+  return name.empty() ? fs::path() : find(name);
+}
+
+}  // namespace
+
+LanguageTraining::LanguageTraining(Recipe& recipe, const fs::path& folder, const FindModel& find)
+    : LanguageTraining(recipe, folder, from_of(recipe, find)) {}
+
+LanguageTraining::LanguageTraining(Recipe& recipe, const fs::path& folder, const fs::path& from)
+    : corpus_(open_corpus(recipe, folder, tokenizer_of(from))),
+      model_(starting_model(recipe, from, corpus_)),
+      trainer_(&model_, recipe.texts("train.parameters", {"*"}), trainer_options(recipe)),
+      run_(run_options(recipe)),
+      batch_(recipe.integer("train.batch", 8, 1)),
+      n_parts_(recipe.integer("train.accumulate", 1, 1)),
+      validation_rows_(recipe.integer("run.validation_rows", 64)) {
+  trainer_.set_optimizer(make_optimizer(recipe, trainer_));
+  require(corpus_.vocab_size <= model_.config.d_vocab, "{}: the corpus has {} tokens, the model {}",
+          recipe.name(), corpus_.vocab_size, model_.config.d_vocab);
+  const int64_t length = corpus_.training->options().length;
+  require(model_.config.position != PositionKind::kLearned || length <= model_.config.n_ctx + 1,
+          "{}: data.length is {}, but the model has {} positions", recipe.name(), length,
+          model_.config.n_ctx);
+  run_.flops_per_unit = training_flops_per_token(model_.weights, model_.config, length);
+}
+
+Trainee::Update LanguageTraining::update(int64_t step, double rate) {
+  std::vector<data::Batch> parts;
+  for (int64_t i = 0; i < n_parts_; ++i) {
+    parts.push_back(corpus_.training->batch((step * n_parts_ + i) * batch_, batch_));
+  }
+  const LanguageTrainer::Update done = trainer_.update(parts, rate);
+  return {done.sums.mean(), done.gradient_norm,
+          n_parts_ * batch_ * corpus_.training->options().length};
+}
+
+double LanguageTraining::validate() {
+  LanguageLoss sums;
+  for (const data::TokenRows& rows : corpus_.held_out) {
+    const int64_t most = validation_rows_ > 0 ? validation_rows_ : rows.n_rows();
+    for (int64_t first = 0; first < std::min(most, rows.n_rows()); first += batch_) {
+      const int64_t n = std::min(batch_, std::min(most, rows.n_rows()) - first);
+      sums += trainer_.loss(rows.batch(first, n));
+    }
+  }
+  return sums.n_counted > 0 ? sums.mean() : NAN;
+}
+
+void LanguageTraining::save(const fs::path& folder) const {
+  SaveOptions options;
+  options.also = [&](const fs::path& into) {
+    if (corpus_.tokenizer) corpus_.tokenizer->save(into);
+    save_state({trainer_.optimizer().state(), {}}, into / kState);
+  };
+  save_hf(model_, folder, options);
+}
+
+void LanguageTraining::load(const fs::path& folder) {
+  const at::NoGradGuard no_grad;
+  LoadedModel saved = load_model(folder);
+  const std::vector<Parameter> values = parameters(saved.weights, saved.config),
+                               own = parameters(model_.weights, model_.config);
+  require(values.size() == own.size(), "{}: a checkpoint of another model", folder.string());
+  for (size_t i = 0; i < own.size(); ++i) {
+    require(values[i].name == own[i].name && values[i].held().sizes() == own[i].held().sizes(),
+            "{}: '{}' is another one than in the recipe's model", folder.string(), own[i].name);
+    own[i].held().detach().copy_(values[i].held());
+  }
+  trainer_.optimizer().load_state(read_state(folder / kState).tensors);
+}
+
+void LanguageTraining::strip(const fs::path& folder) const {
+  std::error_code ignored;
+  fs::remove(folder / kState, ignored);
+}
+
+}  // namespace weir

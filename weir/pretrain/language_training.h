@@ -1,0 +1,47 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "weir/pretrain/corpus.h"
+#include "weir/pretrain/trainer.h"
+#include "weir/train/recipe.h"
+#include "weir/train/training_run.h"
+
+namespace weir {
+
+/// The training of a language model that a recipe describes: from initial weights, or of a loaded
+/// checkpoint further. Every parameter that `train.parameters` (globs) names is trained; there is
+/// no dropout. Checkpoints are folders that Hugging Face transformers loads, with the tokenizer,
+/// and training.safetensors with the optimiser's state.
+class LanguageTraining final : public Trainee {
+ public:
+  /// What `model.from` means: a name of the store, a folder, a file.
+  using FindModel = std::function<std::filesystem::path(const std::string& name)>;
+
+  /// Reads the whole recipe; what is made of text goes into `folder`.
+  LanguageTraining(Recipe& recipe, const std::filesystem::path& folder, const FindModel& find);
+
+  const TrainingRunOptions& options() const { return run_; }
+  const LoadedModel& model() const { return model_; }
+  const Corpus& corpus() const { return corpus_; }
+
+  Update update(int64_t step, double rate) override;
+  double validate() override;
+  void save(const std::filesystem::path& folder) const override;
+  void load(const std::filesystem::path& folder) override;
+  void strip(const std::filesystem::path& folder) const override;
+
+ private:
+  LanguageTraining(Recipe& recipe, const std::filesystem::path& folder,
+                   const std::filesystem::path& from);
+
+  Corpus corpus_;
+  LoadedModel model_;
+  LanguageTrainer trainer_;
+  TrainingRunOptions run_;
+  int64_t batch_, n_parts_, validation_rows_;
+};
+
+}  // namespace weir
