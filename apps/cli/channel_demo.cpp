@@ -21,23 +21,19 @@ struct DemoVerb {
   uint64_t seed = 0;
 };
 
-ordered_json to_json(const MeanInterval& x) {
-  return {{"mean", x.mean}, {"low", x.low}, {"high", x.high}};
-}
-
 ordered_json to_json(const std::vector<FoundHead>& heads) {
   ordered_json list = ordered_json::array();
   for (const FoundHead& found : heads) {
     list.push_back({{"head", found.head.name()},
-                    {"effect", to_json(found.effect)},
+                    {"effect", interval_json(found.effect)},
                     {"attention", found.attention}});
   }
   return list;
 }
 
 ordered_json result_json(const ChannelDemo& demo) {
-  ordered_json result = {{"accuracy", to_json(demo.heads.accuracy)},
-                         {"logit_diff", to_json(demo.heads.logit_diff)},
+  ordered_json result = {{"accuracy", interval_json(demo.heads.accuracy)},
+                         {"logit_diff", interval_json(demo.heads.logit_diff)},
                          {"movers", to_json(demo.heads.movers)},
                          {"negative_movers", to_json(demo.heads.negative)},
                          {"inhibition", to_json(demo.heads.inhibitors)},
@@ -60,7 +56,7 @@ ordered_json result_json(const ChannelDemo& demo) {
   for (const EditEffect& edit : demo.edits) {
     result["edits"].push_back({{"head", edit.head.name()},
                                {"components", edit.components},
-                               {"logit_diff", to_json(edit.logit_diff)},
+                               {"logit_diff", interval_json(edit.logit_diff)},
                                {"controls_mean", edit.control_mean},
                                {"controls_lowest", edit.control_lowest},
                                {"loss_increase", edit.loss_increase}});

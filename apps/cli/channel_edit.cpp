@@ -5,7 +5,6 @@
 
 #include "apps/cli/channel_verbs.h"
 #include "weir/channels/edit.h"
-#include "weir/model/convert.h"
 
 namespace weir::cli {
 namespace {
@@ -36,14 +35,8 @@ void edit(const EditVerb& verb) {
   require_head(lm, edit.head, "--head");
   CircuitOptions circuits;
   circuits.fold = !verb.no_fold;
-  LoadedModel edited = lm.source();
-  edited.weights = edit_components(lm.source().weights, lm.config(), edit, circuits);
-  SaveOptions options;
-  options.overwrite = verb.overwrite;
-  if (lm.has_tokenizer()) {
-    options.also = [&lm](const std::filesystem::path& folder) { lm.tokenizer().save(folder); };
-  }
-  save_hf(edited, verb.save, options);
+  save_edited(lm, edit_components(lm.source().weights, lm.config(), edit, circuits), verb.save,
+              verb.overwrite);
   const auto scaled = scaled_components(edit, lm.config().d_head);
   show_document(
       {"Edited model",

@@ -186,6 +186,8 @@ void add_channels(Verb& weir) {
   add_channel_components(verb);
   add_channel_edit(verb);
   add_channel_demo(verb);
+  add_channel_steer(verb);
+  add_channel_search(verb);
 }
 
 }  // namespace weir::cli
