@@ -16,7 +16,7 @@ constexpr size_t kTextBytes = 8'000'000, kDocumentBytes = 40'000;
 constexpr int64_t kWords = 16384;
 
 /// Made-up prose: words of one to four syllables, frequent ones by far the most; the same as
-/// bench/peers/tokenize.py makes.
+/// bench/peers/tokenize_text.py makes.
 class Prose {
  public:
   Prose() {

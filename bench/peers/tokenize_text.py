@@ -4,7 +4,7 @@
 The same made-up prose, or the documents of FILE (between lines of <|endoftext|>). Only encode_batch is timed, not
 reading or writing. The tokenizer is tests/golden/tokenizers/smollm2, or another tokenizer.json.
 
-  python bench/peers/tokenize.py [--text FILE] [--tokenizer FILE] [--runs 3] [--fast]
+  python bench/peers/tokenize_text.py [--text FILE] [--tokenizer FILE] [--runs 3] [--fast]
 """
 import argparse
 import json
