@@ -79,6 +79,18 @@ TEST_F(TrainCli, LearnsAndLeavesAModelThatEveryVerbReads) {
                              " --set schedule.warmup=0 --out " + path("more"));
   ASSERT_EQ(more.status, 0) << more.error;
   EXPECT_LT(metrics("more")[0].at("loss").get<double>(), 5.4);
+  // The same by an adapter, which the model itself does not notice.
+  const auto adapter = run_weir(
+      "train " + kTiny + " --threads 1 --json --set train.steps=12 --set model.from=" + model +
+      " --set schedule.warmup=0 --set lora.rank=4 --set lora.merge=true --out " + path("lora"));
+  ASSERT_EQ(adapter.status, 0) << adapter.error;
+  const std::string changed = adapter.json().at("result").at("checkpoint");
+  EXPECT_NE(file_text(changed + "/adapter_config.json").find("\"c_attn\""), std::string::npos);
+  EXPECT_LT(fs::file_size(changed + "/adapter_model.safetensors"),
+            fs::file_size(model + "/model.safetensors") / 4);
+  EXPECT_EQ(run_weir("generate " + changed + "/merged 'Alice was' --greedy --max-new 8").status, 0);
+  EXPECT_LT(adapter.json().at("result").at("validation_loss"), result.at("validation_loss"));
+  EXPECT_EQ(run_weir("train --resume " + path("lora") + " --threads 1 --quiet").status, 0);
 }
 
 TEST_F(TrainCli, GoesOnBitForBitAfterKills) {

@@ -35,6 +35,23 @@ LoadedModel starting_model(Recipe& recipe, const fs::path& from, const Corpus& c
   return own(loaded);
 }
 
+LanguageTrainer make_trainer(Recipe& recipe, LoadedModel* model,
+                             const std::shared_ptr<Lora>& adapter) {
+  if (adapter) {
+    recipe.leave("train.parameters");
+    return LanguageTrainer(model, adapter, trainer_options(recipe));
+  }
+  return LanguageTrainer(model, recipe.texts("train.parameters", {"*"}), trainer_options(recipe));
+}
+
+// The model with the adapter's changes in it.
+LoadedModel merged(const LoadedModel& model, const Lora& adapter) {
+  const at::NoGradGuard no_grad;
+  LoadedModel result = model;
+  result.weights = adapter.applied(model.weights, model.config);
+  return result;
+}
+
 fs::path from_of(Recipe& recipe, const LanguageTraining::FindModel& find) {
   const std::string name = recipe.text("model.from", "");
   return name.empty() ? fs::path() : find(name);
@@ -48,7 +65,10 @@ LanguageTraining::LanguageTraining(Recipe& recipe, const fs::path& folder, const
 LanguageTraining::LanguageTraining(Recipe& recipe, const fs::path& folder, const fs::path& from)
     : corpus_(open_corpus(recipe, folder, tokenizer_of(from))),
       model_(starting_model(recipe, from, corpus_)),
-      trainer_(&model_, recipe.texts("train.parameters", {"*"}), trainer_options(recipe)),
+      base_(recipe.text("model.from", "")),
+      adapter_(make_lora(recipe, model_)),
+      merges_(adapter_ != nullptr && recipe.flag("lora.merge", false)),
+      trainer_(make_trainer(recipe, &model_, adapter_)),
       run_(run_options(recipe)),
       batch_(recipe.integer("train.batch", 8, 1)),
       n_parts_(recipe.integer("train.accumulate", 1, 1)),
@@ -86,15 +106,34 @@ double LanguageTraining::validate() {
 }
 
 void LanguageTraining::save(const fs::path& folder) const {
+  if (adapter_) {
+    adapter_->save(folder, base_);
+    if (merges_) save_hf(merged(model_, *adapter_), folder / "merged", with_tokenizer());
+    if (corpus_.tokenizer) corpus_.tokenizer->save(folder);
+  } else {
+    save_hf(model_, folder, with_tokenizer());
+  }
+  save_state({trainer_.optimizer().state(), {}}, folder / kState);
+}
+
+SaveOptions LanguageTraining::with_tokenizer() const {
   SaveOptions options;
-  options.also = [&](const fs::path& into) {
+  options.also = [this](const fs::path& into) {
     if (corpus_.tokenizer) corpus_.tokenizer->save(into);
-    save_state({trainer_.optimizer().state(), {}}, into / kState);
   };
-  save_hf(model_, folder, options);
+  return options;
 }
 
 void LanguageTraining::load(const fs::path& folder) {
+  if (adapter_) {
+    adapter_->load(folder);
+  } else {
+    load_weights(folder);
+  }
+  trainer_.optimizer().load_state(read_state(folder / kState).tensors);
+}
+
+void LanguageTraining::load_weights(const fs::path& folder) {
   const at::NoGradGuard no_grad;
   LoadedModel saved = load_model(folder);
   const std::vector<Parameter> values = parameters(saved.weights, saved.config),
@@ -105,7 +144,6 @@ void LanguageTraining::load(const fs::path& folder) {
             "{}: '{}' is another one than in the recipe's model", folder.string(), own[i].name);
     own[i].held().detach().copy_(values[i].held());
   }
-  trainer_.optimizer().load_state(read_state(folder / kState).tensors);
 }
 
 void LanguageTraining::strip(const fs::path& folder) const {

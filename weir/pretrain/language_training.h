@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "weir/model/convert.h"
 #include "weir/pretrain/corpus.h"
 #include "weir/pretrain/trainer.h"
 #include "weir/train/recipe.h"
@@ -13,8 +14,9 @@ namespace weir {
 
 /// The training of a language model that a recipe describes: from initial weights, or of a loaded
 /// checkpoint further. Every parameter that `train.parameters` (globs) names is trained; there is
-/// no dropout. Checkpoints are folders that Hugging Face transformers loads, with the tokenizer,
-/// and training.safetensors with the optimiser's state.
+/// no dropout. Checkpoints are folders that Hugging Face transformers loads (with lora.rank: PEFT,
+/// and in "merged" the changed model if lora.merge says so), with the tokenizer, and
+/// training.safetensors with the optimiser's state.
 class LanguageTraining final : public Trainee {
  public:
   /// What `model.from` means: a name of the store, a folder, a file.
@@ -36,9 +38,14 @@ class LanguageTraining final : public Trainee {
  private:
   LanguageTraining(Recipe& recipe, const std::filesystem::path& folder,
                    const std::filesystem::path& from);
+  SaveOptions with_tokenizer() const;
+  void load_weights(const std::filesystem::path& folder);
 
   Corpus corpus_;
   LoadedModel model_;
+  std::string base_;  ///< model.from
+  std::shared_ptr<Lora> adapter_;
+  bool merges_;
   LanguageTrainer trainer_;
   TrainingRunOptions run_;
   int64_t batch_, n_parts_, validation_rows_;

@@ -80,7 +80,10 @@ std::unique_ptr<Optimizer> make_optimizer(Recipe& recipe, const LanguageTrainer&
     muon.adam = adam_options(recipe, true);
     muon.weight_decay = muon.adam.weight_decay;
     muon.adam_rate = recipe.number("optimizer.adam_rate", muon.adam_rate);
-    made = std::make_unique<Muon>(trainer.leaves(), hidden_matrices(trainer.parameters()), muon);
+    const std::vector<bool> hidden = trainer.parameters().empty()
+                                         ? std::vector<bool>(trainer.leaves().size(), true)
+                                         : hidden_matrices(trainer.parameters());
+    made = std::make_unique<Muon>(trainer.leaves(), hidden, muon);
   } else if (kind == "sgd") {
     SgdOptions sgd;
     sgd.momentum = recipe.number("optimizer.momentum", 0.9, 0, 1);
@@ -92,8 +95,21 @@ std::unique_ptr<Optimizer> make_optimizer(Recipe& recipe, const LanguageTrainer&
          "{}: optimizer.kind: expected adamw, adam, muon or sgd, found '{}'", recipe.name(), kind);
   }
   const DecayRule rule = parse_decay_rule(recipe.text("optimizer.decay", "matrices"));
-  made->set_rules(decay_rules(trainer.parameters(), rule));
+  if (!trainer.parameters().empty()) made->set_rules(decay_rules(trainer.parameters(), rule));
   return made;
+}
+
+std::shared_ptr<Lora> make_lora(Recipe& recipe, const LoadedModel& model) {
+  LoraOptions options;
+  options.rank = recipe.integer("lora.rank", 0, 0, 4096);
+  if (options.rank == 0) {
+    recipe.leave("lora");
+    return nullptr;
+  }
+  options.alpha = recipe.number("lora.alpha", options.alpha);
+  options.targets = recipe.texts("lora.targets", {});
+  options.seed = static_cast<uint64_t>(recipe.integer("lora.seed", 0));
+  return std::make_shared<Lora>(model, options);
 }
 
 LanguageTrainerOptions trainer_options(Recipe& recipe) {

@@ -19,6 +19,9 @@ namespace weir {
 LoadedModel new_model(Recipe& recipe, int64_t vocab_size,
                       const std::optional<Tokenizer>& tokenizer);
 
+/// `lora.*`; null when lora.rank is 0 or not given.
+std::shared_ptr<Lora> make_lora(Recipe& recipe, const LoadedModel& model);
+
 /// `optimizer.*` over the trainer's leaves, with its rules of decay.
 std::unique_ptr<Optimizer> make_optimizer(Recipe& recipe, const LanguageTrainer& trainer);
 

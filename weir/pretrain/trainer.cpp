@@ -30,6 +30,16 @@ LanguageTrainer::LanguageTrainer(LoadedModel* model, const std::vector<std::stri
   transformer_ = std::make_unique<Transformer>(model->config, model->weights, options.compute);
 }
 
+LanguageTrainer::LanguageTrainer(LoadedModel* model, std::shared_ptr<const Lora> adapter,
+                                 const LanguageTrainerOptions& options)
+    : model_(model), adapter_(std::move(adapter)), options_(options), leaves_(adapter_->leaves()) {
+  transformer_ = std::make_unique<Transformer>(model->config, model->weights, options.compute);
+}
+
+Weights LanguageTrainer::weights() const {
+  return adapter_ ? adapter_->applied(model_->weights, model_->config) : model_->weights;
+}
+
 void LanguageTrainer::set_optimizer(std::unique_ptr<Optimizer> optimizer) {
   optimizer_ = std::move(optimizer);
 }
@@ -41,7 +51,7 @@ LanguageTrainer::Update LanguageTrainer::update(const std::vector<data::Batch>& 
   Update update;
   std::vector<at::Tensor> gradients(leaves_.size());
   for (const data::Batch& part : parts) {
-    LanguageGradients more = language_gradients(*transformer_, model_->weights, leaves_, part,
+    LanguageGradients more = language_gradients(*transformer_, weights(), leaves_, part,
                                                 static_cast<double>(n), options_.loss);
     update.sums += more.sums;
     for (size_t i = 0; i < gradients.size(); ++i) {
@@ -61,7 +71,8 @@ LanguageTrainer::Update LanguageTrainer::update(const std::vector<data::Batch>& 
 }
 
 LanguageLoss LanguageTrainer::loss(const data::Batch& batch) const {
-  return language_loss(*transformer_, model_->weights, batch);
+  const at::NoGradGuard no_grad;
+  return language_loss(*transformer_, weights(), batch);
 }
 
 }  // namespace weir

@@ -6,6 +6,7 @@
 
 #include "weir/model/loader.h"
 #include "weir/pretrain/language_loss.h"
+#include "weir/pretrain/lora.h"
 #include "weir/train/optimizer.h"
 
 namespace weir {
@@ -25,6 +26,11 @@ class LanguageTrainer {
   LanguageTrainer(LoadedModel* model, const std::vector<std::string>& globs,
                   const LanguageTrainerOptions& options);
 
+  /// Trains an adapter's matrices instead; the model stays as it is.
+  LanguageTrainer(LoadedModel* model, std::shared_ptr<const Lora> adapter,
+                  const LanguageTrainerOptions& options);
+
+  /// Names and shapes of what is trained; none for an adapter.
   const std::vector<Parameter>& parameters() const { return parameters_; }
   const std::vector<at::Tensor>& leaves() const { return leaves_; }
   const Transformer& transformer() const { return *transformer_; }
@@ -45,7 +51,11 @@ class LanguageTrainer {
   LanguageLoss loss(const data::Batch& batch) const;
 
  private:
+  /// What a forward reads: the model's weights, with the adapter.
+  Weights weights() const;
+
   LoadedModel* model_;
+  std::shared_ptr<const Lora> adapter_;
   LanguageTrainerOptions options_;
   std::vector<Parameter> parameters_;
   std::vector<at::Tensor> leaves_;
