@@ -11,6 +11,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # <torch/...> headers outside training, each with its reason.
 TORCH_ALLOWED = {"torch/csrc/autograd/autograd.h",  # gradients of activations and parameters
                  "torch/csrc/autograd/custom_function.h",  # tensor/hand_gradient.cpp
+                 "torch/csrc/distributed/c10d/ProcessGroupGloo.hpp",  # train/process_group.cpp
+                 "torch/csrc/distributed/c10d/TCPStore.hpp",
                  "torch/csrc/api/include/torch/version.h"}  # compat.cpp
 EDGE_ONLY = re.compile(r'#include <(spdlog/|nlohmann/json\.hpp|CLI/|pybind11/)')
 BAD_NAMES = {"util", "utils", "common", "misc", "helpers"}

@@ -10,6 +10,7 @@
 #include "weir/base/error.h"
 #include "weir/base/interrupt.h"
 #include "weir/base/parallel.h"
+#include "weir/base/paths.h"
 #include "weir/base/progress.h"
 #include "weir/pretrain/flops.h"
 #include "weir/pretrain/language_training.h"
@@ -27,9 +28,31 @@ struct TrainVerb {
   OutputOptions output;
 };
 
+// What torchrun and its like put into the environment; null for a process alone.
+std::shared_ptr<ProcessGroup> group_of_environment() {
+  const auto number = [](const char* name, int otherwise) {
+    const auto text = environment(name);
+    if (!text) return otherwise;
+    try {
+      return std::stoi(*text);
+    } catch (const std::exception&) {
+      fail(ErrorCode::kInvalidArgument, "{}: expected a number, found '{}'", name, *text);
+    }
+  };
+  ProcessGroupOptions options;
+  options.size = number("WORLD_SIZE", 1);
+  if (options.size == 1) return nullptr;
+  options.rank = number("RANK", 0);
+  options.port = number("MASTER_PORT", options.port);
+  options.address = environment("MASTER_ADDR").value_or(options.address);
+  options.hosts_store = environment("TORCHELASTIC_USE_AGENT_STORE").value_or("") != "True";
+  return ProcessGroup::connect(options);
+}
+
 Recipe recipe_of(const TrainVerb& verb, const RunDirectory& directory) {
-  Recipe recipe =
-      Recipe::read(verb.resume.empty() ? std::filesystem::path(*verb.recipe) : directory.recipe());
+  const bool is_new = verb.resume.empty() && directory.is_writer();
+  Recipe recipe = Recipe::read(is_new ? std::filesystem::path(*verb.recipe) : directory.recipe());
+  if (!is_new) return recipe;
   for (const std::string& setting : verb.settings) recipe.set(setting);
   return recipe;
 }
@@ -45,18 +68,25 @@ Report outcome_report(const TrainingOutcome& outcome, const RunDirectory& direct
   return {"Training", plain_provenance(), {std::move(table)}};
 }
 
-void run(const TrainVerb& verb, RunDirectory& directory) {
-  Recipe recipe = recipe_of(verb, directory);
-  LanguageTraining training(recipe, directory.data(), resolve_model);
-  recipe.finish();
-  if (verb.resume.empty()) directory.begin(recipe.merged());
-  TrainingRunOptions options = training.options();
+TrainingRunOptions told(TrainingRunOptions options, const std::string& recipe) {
   options.peak_flops = product_speed();
   options.provenance = plain_provenance();
   options.provenance.threads = at::get_num_threads();
-  options.provenance.extra = {{"recipe", recipe.name()}};
+  options.provenance.extra = {{"recipe", recipe}};
   options.before_last_save = [] { forget_ctrl_c(); };
+  return options;
+}
+
+void run(const TrainVerb& verb, RunDirectory& directory,
+         const std::shared_ptr<ProcessGroup>& group) {
+  Recipe recipe = recipe_of(verb, directory);
+  LanguageTraining training(recipe, directory.data(), resolve_model, group);
+  recipe.finish();
+  if (verb.resume.empty() && directory.is_writer()) directory.begin(recipe.merged());
+  if (group && directory.is_writer()) group->barrier();  // The others may read now.
+  const TrainingRunOptions options = told(training.options(), recipe.name());
   const TrainingOutcome outcome = run_training(training, directory, options);
+  if (!directory.is_writer()) return;
   show(outcome_report(outcome, directory), verb.output,
        {{"steps", outcome.steps},
         {"tokens", outcome.units},
@@ -73,14 +103,18 @@ void train(const TrainVerb& verb) {
   require_usage(verb.resume.empty() || verb.settings.empty(),
                 "--set: a resumed training keeps its recipe");
   set_threads(verb.threads);
-  if (!verb.resume.empty()) {
-    RunDirectory directory = RunDirectory::open(verb.resume);
-    run(verb, directory);
-    return;
+  const std::shared_ptr<ProcessGroup> group = group_of_environment();
+  const std::string& folder = verb.resume.empty() ? verb.out : verb.resume;
+  if (group && group->rank() > 0) {
+    set_progress_enabled(false);
+    group->barrier();
+    RunDirectory directory = RunDirectory::join(folder);
+    return run(verb, directory, group);
   }
-  RunDirectory directory = RunDirectory::create(verb.out);
+  RunDirectory directory =
+      verb.resume.empty() ? RunDirectory::create(folder) : RunDirectory::open(folder);
   try {
-    run(verb, directory);
+    run(verb, directory, group);
   } catch (...) {
     if (!std::filesystem::exists(directory.recipe())) directory.discard();
     throw;
@@ -98,7 +132,7 @@ void add_train(Verb& weir) {
        "A recipe is a TOML file (docs/methods/training.md); DIR gets recipe.toml, metrics.jsonl, "
        "checkpoints that Hugging Face's tools load, report.html with the curves (open it while it "
        "runs) and result.json. Ctrl-C saves first. --resume goes on from the last checkpoint, to "
-       "the same numbers on as many threads.",
+       "the same numbers on as many threads. Started by torchrun, the processes share each update.",
        {"weir train recipes/tiny.toml --out tiny",
         "weir train recipes/tiny.toml --out tiny2 --set optimizer.rate=1e-3 --set train.steps=50",
         "weir train --resume tiny"}});

@@ -2,11 +2,16 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <random>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <thread>
 
+#include <netinet/in.h>
+
 #include "tests/cli/cli_fixture.h"
+#include "weir/train/process_group.h"
 
 namespace {
 
@@ -35,23 +40,36 @@ class TrainCli : public Cli {
     return lines;
   }
 
-  // Runs the command and kills it (SIGKILL) once metrics.jsonl has so many lines.
-  void run_and_kill(const std::vector<std::string>& arguments, const std::string& run, int lines) {
+  // The program itself, in a process of its own.
+  static pid_t start(const std::vector<std::string>& arguments,
+                     const std::map<std::string, std::string>& environment = {}) {
     const pid_t child = ::fork();
     if (child == 0) {
+      for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
       std::vector<char*> argv = {const_cast<char*>("weir")};
       for (const std::string& word : arguments) argv.push_back(const_cast<char*>(word.c_str()));
       argv.push_back(nullptr);
       ::execv(WEIR_COMMAND, argv.data());
       ::_exit(125);
     }
+    return child;
+  }
+
+  static int status_of(pid_t child) {
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+
+  // Runs the command and kills it (SIGKILL) once metrics.jsonl has so many lines.
+  void run_and_kill(const std::vector<std::string>& arguments, const std::string& run, int lines) {
+    const pid_t child = start(arguments);
     for (int i = 0; i < 20000 && count_lines(file_text(path(run) + "/metrics.jsonl")) < lines;
          ++i) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     ::kill(child, SIGKILL);
-    int status = 0;
-    ::waitpid(child, &status, 0);
+    status_of(child);
   }
 };
 
@@ -112,6 +130,50 @@ TEST_F(TrainCli, GoesOnBitForBitAfterKills) {
   EXPECT_EQ(file_text(path("cut") + model), file_text(path("whole") + model));
   const std::string state = "/checkpoints/step-00000024/training.safetensors";
   EXPECT_EQ(file_text(path("cut") + state), file_text(path("whole") + state));
+}
+
+// A port that nobody has.
+int free_port() {
+  const int descriptor = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  EXPECT_EQ(::bind(descriptor, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
+  ::close(descriptor);
+  return ntohs(address.sin_port);
+}
+
+TEST_F(TrainCli, TwoProcessesMakeTheUpdatesOfOneWithTheDoubledBatch) {
+  if (!weir::ProcessGroup::is_available()) GTEST_SKIP() << "this LibTorch comes without Gloo";
+  const auto one = run_weir("train " + kTiny + kSmall +
+                            " --threads 1 --quiet --set train.batch=8 --out " + path("one"));
+  ASSERT_EQ(one.status, 0) << one.error;
+  std::vector<std::string> arguments = {"train",   kTiny,   "--threads", "1",
+                                        "--quiet", "--out", path("two")};
+  std::istringstream settings(kSmall);  // Batches of 4.
+  for (std::string word; settings >> word;) arguments.push_back(word);
+  std::map<std::string, std::string> environment = {{"WORLD_SIZE", "2"},
+                                                    {"MASTER_ADDR", "127.0.0.1"},
+                                                    {"MASTER_PORT", std::to_string(free_port())}};
+  environment["RANK"] = "1";
+  const pid_t second = start(arguments, environment);
+  environment["RANK"] = "0";
+  const int first_status = status_of(start(arguments, environment));
+  if (first_status != 0) ::kill(second, SIGKILL);
+  ASSERT_EQ(first_status, 0);
+  EXPECT_EQ(status_of(second), 0);
+  const auto a = metrics("one"), b = metrics("two");
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(a[i].at("tokens"), b[i].at("tokens"));
+    // Sums in another order, carried on through 24 updates.
+    EXPECT_NEAR(a[i].at("loss").get<double>(), b[i].at("loss").get<double>(), 1e-4) << i;
+    EXPECT_NEAR(a[i].at("grad_norm").get<double>(), b[i].at("grad_norm").get<double>(), 1e-3) << i;
+  }
+  EXPECT_NEAR(a.back().at("validation_loss").get<double>(),
+              b.back().at("validation_loss").get<double>(), 1e-4);
 }
 
 TEST_F(TrainCli, RefusesInOneLine) {

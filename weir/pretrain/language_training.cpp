@@ -36,12 +36,15 @@ LoadedModel starting_model(Recipe& recipe, const fs::path& from, const Corpus& c
 }
 
 LanguageTrainer make_trainer(Recipe& recipe, LoadedModel* model,
-                             const std::shared_ptr<Lora>& adapter) {
+                             const std::shared_ptr<Lora>& adapter,
+                             const std::shared_ptr<ProcessGroup>& group) {
+  LanguageTrainerOptions options = trainer_options(recipe);
+  options.group = group;
   if (adapter) {
     recipe.leave("train.parameters");
-    return LanguageTrainer(model, adapter, trainer_options(recipe));
+    return LanguageTrainer(model, adapter, options);
   }
-  return LanguageTrainer(model, recipe.texts("train.parameters", {"*"}), trainer_options(recipe));
+  return LanguageTrainer(model, recipe.texts("train.parameters", {"*"}), options);
 }
 
 // The model with the adapter's changes in it.
@@ -59,16 +62,19 @@ fs::path from_of(Recipe& recipe, const LanguageTraining::FindModel& find) {
 
 }  // namespace
 
-LanguageTraining::LanguageTraining(Recipe& recipe, const fs::path& folder, const FindModel& find)
-    : LanguageTraining(recipe, folder, from_of(recipe, find)) {}
+LanguageTraining::LanguageTraining(Recipe& recipe, const fs::path& folder, const FindModel& find,
+                                   std::shared_ptr<ProcessGroup> group)
+    : LanguageTraining(recipe, folder, from_of(recipe, find), std::move(group)) {}
 
-LanguageTraining::LanguageTraining(Recipe& recipe, const fs::path& folder, const fs::path& from)
-    : corpus_(open_corpus(recipe, folder, tokenizer_of(from))),
+LanguageTraining::LanguageTraining(Recipe& recipe, const fs::path& folder, const fs::path& from,
+                                   std::shared_ptr<ProcessGroup> group)
+    : group_(std::move(group)),
+      corpus_(open_corpus(recipe, folder, tokenizer_of(from))),
       model_(starting_model(recipe, from, corpus_)),
       base_(recipe.text("model.from", "")),
       adapter_(make_lora(recipe, model_)),
       merges_(adapter_ != nullptr && recipe.flag("lora.merge", false)),
-      trainer_(make_trainer(recipe, &model_, adapter_)),
+      trainer_(make_trainer(recipe, &model_, adapter_, group_)),
       run_(run_options(recipe)),
       batch_(recipe.integer("train.batch", 8, 1)),
       n_parts_(recipe.integer("train.accumulate", 1, 1)),
@@ -85,15 +91,18 @@ LanguageTraining::LanguageTraining(Recipe& recipe, const fs::path& folder, const
 
 Trainee::Update LanguageTraining::update(int64_t step, double rate) {
   std::vector<data::Batch> parts;
+  const int64_t rank = group_ ? group_->rank() : 0, size = group_ ? group_->size() : 1;
   for (int64_t i = 0; i < n_parts_; ++i) {
-    parts.push_back(corpus_.training->batch((step * n_parts_ + i) * batch_, batch_));
+    const int64_t part = (step * n_parts_ + i) * size + rank;
+    parts.push_back(corpus_.training->batch(part * batch_, batch_));
   }
   const LanguageTrainer::Update done = trainer_.update(parts, rate);
   return {done.sums.mean(), done.gradient_norm,
-          n_parts_ * batch_ * corpus_.training->options().length};
+          size * n_parts_ * batch_ * corpus_.training->options().length};
 }
 
 double LanguageTraining::validate() {
+  if (group_ && group_->rank() > 0) return NAN;  // Process 0 alone tells it.
   LanguageLoss sums;
   for (const data::TokenRows& rows : corpus_.held_out) {
     const int64_t most = validation_rows_ > 0 ? validation_rows_ : rows.n_rows();

@@ -22,8 +22,10 @@ class LanguageTraining final : public Trainee {
   /// What `model.from` means: a name of the store, a folder, a file.
   using FindModel = std::function<std::filesystem::path(const std::string& name)>;
 
-  /// Reads the whole recipe; what is made of text goes into `folder`.
-  LanguageTraining(Recipe& recipe, const std::filesystem::path& folder, const FindModel& find);
+  /// Reads the whole recipe; what is made of text goes into `folder`. With a group, each process
+  /// takes rows of its own: R of them with a batch of B make the updates of one with R B.
+  LanguageTraining(Recipe& recipe, const std::filesystem::path& folder, const FindModel& find,
+                   std::shared_ptr<ProcessGroup> group = nullptr);
 
   const TrainingRunOptions& options() const { return run_; }
   const LoadedModel& model() const { return model_; }
@@ -37,10 +39,11 @@ class LanguageTraining final : public Trainee {
 
  private:
   LanguageTraining(Recipe& recipe, const std::filesystem::path& folder,
-                   const std::filesystem::path& from);
+                   const std::filesystem::path& from, std::shared_ptr<ProcessGroup> group);
   SaveOptions with_tokenizer() const;
   void load_weights(const std::filesystem::path& folder);
 
+  std::shared_ptr<ProcessGroup> group_;
   Corpus corpus_;
   LoadedModel model_;
   std::string base_;  ///< model.from

@@ -44,9 +44,17 @@ void LanguageTrainer::set_optimizer(std::unique_ptr<Optimizer> optimizer) {
   optimizer_ = std::move(optimizer);
 }
 
+template <typename Number>
+Number LanguageTrainer::sum_of_all(Number of) const {
+  if (!options_.group) return of;
+  const at::Tensor sum = at::full({1}, static_cast<double>(of), at::kDouble);
+  options_.group->sum({sum});
+  return static_cast<Number>(sum.item<double>());
+}
+
 LanguageTrainer::Update LanguageTrainer::update(const std::vector<data::Batch>& parts,
                                                 double learning_rate) {
-  const int64_t n = n_counted(parts);
+  const int64_t n = sum_of_all(n_counted(parts));
   require(n > 0, "training: a batch without a single token to predict");
   Update update;
   std::vector<at::Tensor> gradients(leaves_.size());
@@ -61,6 +69,13 @@ LanguageTrainer::Update LanguageTrainer::update(const std::vector<data::Batch>& 
         gradients[i].add_(more.gradients[i]);
       }
     }
+  }
+  if (options_.group) {
+    options_.group->sum(gradients);
+    update.sums.loss = sum_of_all(update.sums.loss);
+    update.sums.squared_logsumexp = sum_of_all(update.sums.squared_logsumexp);
+    update.sums.n_correct = sum_of_all(update.sums.n_correct);
+    update.sums.n_counted = n;
   }
   update.gradient_norm =
       options_.clip > 0 ? clip_gradients(gradients, options_.clip) : gradient_norm(gradients);

@@ -8,12 +8,14 @@
 #include "weir/pretrain/language_loss.h"
 #include "weir/pretrain/lora.h"
 #include "weir/train/optimizer.h"
+#include "weir/train/process_group.h"
 
 namespace weir {
 
 struct LanguageTrainerOptions {
   LanguageLossOptions loss;
   at::ScalarType compute = at::kFloat;  ///< Of activations and products; weights stay float32.
+  std::shared_ptr<ProcessGroup> group;  ///< Of processes that share each update; null: alone.
   double clip = 1;                      ///< Largest norm of all gradients together; 0: any.
 };
 
@@ -40,11 +42,12 @@ class LanguageTrainer {
   Optimizer& optimizer() const { return *optimizer_; }
 
   struct Update {
-    LanguageLoss sums;         ///< Before the update.
+    LanguageLoss sums;         ///< Before the update, over all processes.
     double gradient_norm = 0;  ///< Before clipping.
   };
-  /// One update by the mean over all predictions of `parts`, whose gradients are added up one part
-  /// after the other. Where loss or norm is not finite, the weights stay as they were.
+  /// One update by the mean over all predictions of `parts` (those of every process, where there
+  /// is a group), whose gradients are added up one part after the other. Where loss or norm is not
+  /// finite, the weights stay as they were.
   Update update(const std::vector<data::Batch>& parts, double learning_rate);
 
   /// The loss of a batch, without an update.
@@ -53,6 +56,8 @@ class LanguageTrainer {
  private:
   /// What a forward reads: the model's weights, with the adapter.
   Weights weights() const;
+  template <typename Number>
+  Number sum_of_all(Number of) const;
 
   LoadedModel* model_;
   std::shared_ptr<const Lora> adapter_;

@@ -66,8 +66,6 @@ std::vector<json> lines_up_to(const fs::path& file, int64_t step, std::string* t
 
 }  // namespace
 
-RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)) { lock(); }
-
 RunDirectory::RunDirectory(RunDirectory&& other) noexcept
     : path_(std::move(other.path_)),
       lock_(std::exchange(other.lock_, -1)),
@@ -100,11 +98,14 @@ RunDirectory RunDirectory::create(const fs::path& path) {
     require(is_ours, "{}: the folder is not empty; give a new one, or --resume it", path.string());
   }
   RunDirectory made(path);
+  made.lock();
   fs::remove_all(path / "checkpoints");
   fs::remove_all(made.data());
   fs::create_directories(path / "checkpoints");
   return made;
 }
+
+RunDirectory RunDirectory::join(const fs::path& path) { return RunDirectory(path); }
 
 void RunDirectory::begin(std::string_view recipe) { io::write_file(this->recipe(), recipe); }
 
@@ -120,6 +121,7 @@ RunDirectory RunDirectory::open(const fs::path& path) {
          path.string());
   }
   RunDirectory found(path);
+  found.lock();
   std::error_code error;
   fs::create_directories(path / "checkpoints", error);
   for (const fs::path& entry : entries(path / "checkpoints")) {
@@ -129,6 +131,7 @@ RunDirectory RunDirectory::open(const fs::path& path) {
 }
 
 void RunDirectory::append(const nlohmann::ordered_json& line) {
+  if (!is_writer()) return;
   const fs::path file = path_ / "metrics.jsonl";
   if (metrics_ < 0) {
     metrics_ = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
@@ -149,7 +152,7 @@ std::vector<json> RunDirectory::rewind(int64_t step) {
   const fs::path file = path_ / "metrics.jsonl";
   std::string text;
   std::vector<json> lines = lines_up_to(file, step, &text);
-  io::write_file(file, text);
+  if (is_writer()) io::write_file(file, text);
   return lines;
 }
 
@@ -159,6 +162,7 @@ fs::path RunDirectory::checkpoint(int64_t step) const {
 
 void RunDirectory::save_checkpoint(int64_t step,
                                    const std::function<void(const fs::path& folder)>& write) {
+  if (!is_writer()) return;
   if (fs::exists(checkpoint(step))) remove_checkpoint(step);  // Of before a resumption: the same.
   io::AtomicFolder folder(checkpoint(step));
   write(folder.path());
@@ -180,6 +184,7 @@ std::optional<int64_t> RunDirectory::last_checkpoint() const {
 }
 
 void RunDirectory::remove_checkpoint(int64_t step) {
+  if (!is_writer()) return;
   // Renamed first: what is half removed is no checkpoint.
   const fs::path folder = checkpoint(step), gone = io::temporary_name(folder);
   std::error_code error;

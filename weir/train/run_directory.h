@@ -29,6 +29,10 @@ class RunDirectory {
   /// One that stands there; what a killed process left half written is removed. kNotFound when it
   /// is no run, kUnavailable when another process trains in it.
   static RunDirectory open(const std::filesystem::path& path);
+  /// The same for a process that trains along with the one that holds the folder: it reads, and
+  /// what it would write is left to the other.
+  static RunDirectory join(const std::filesystem::path& path);
+  bool is_writer() const { return lock_ >= 0; }
   RunDirectory(RunDirectory&& other) noexcept;
   ~RunDirectory();
 
@@ -60,7 +64,7 @@ class RunDirectory {
   void remove_checkpoint(int64_t step);
 
  private:
-  explicit RunDirectory(std::filesystem::path path);
+  explicit RunDirectory(std::filesystem::path path) : path_(std::move(path)) {}
   void lock();
 
   std::filesystem::path path_;

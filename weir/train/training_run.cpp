@@ -128,6 +128,7 @@ class TrainingRun {
       const json state = {{"step", done_}, {options_.unit, units_}, {"seconds", seconds()}};
       io::write_file(folder / kProgressFile, io::dump_json(state, 2) + "\n");
     });
+    if (!directory_.is_writer()) return;
     std::vector<int64_t> older = directory_.checkpoints();
     for (size_t i = 0; i + 2 < older.size(); ++i) {
       if (std::binary_search(options_.kept.begin(), options_.kept.end(), older[i])) {
@@ -158,6 +159,7 @@ class TrainingRun {
 
   void report(int refresh_seconds) {
     reported_ = Clock::now();
+    if (!directory_.is_writer()) return;
     Report page = training_report(options_.title, options_.unit, records_);
     page.provenance = options_.provenance;
     page.provenance.wall_seconds = seconds();
@@ -191,7 +193,9 @@ class TrainingRun {
         {"steps", outcome.steps},     {options_.unit, outcome.units},
         {"loss", outcome.loss},       {"validation_loss", outcome.validation_loss},
         {"seconds", outcome.seconds}, {"checkpoint", directory_.checkpoint(done_).string()}};
-    io::write_file(directory_.result(), io::dump_json(result, 2) + "\n");
+    if (directory_.is_writer()) {
+      io::write_file(directory_.result(), io::dump_json(result, 2) + "\n");
+    }
     return outcome;
   }
 
