@@ -1,5 +1,5 @@
 #include <chrono>
-#include <map>
+#include <iterator>
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -7,18 +7,27 @@
 
 #include "apps/cli/channel_verbs.h"
 #include "apps/cli/prompt_source.h"
+#include "weir/base/progress.h"
 #include "weir/channels/demo.h"
+#include "weir/channels/improve.h"
+#include "weir/lm/token_batch.h"
 
 namespace weir::cli {
 namespace {
 
 using nlohmann::ordered_json;
 
+constexpr size_t kDialDirections = 3;
+constexpr int64_t kDialMoves = 200;
+constexpr double kDialRadius = 0.5;  // Lengths of the stream.
+
 struct DemoVerb {
   ModelOptions model;
   OutputOptions output;
-  int64_t n = 100, controls = 20;
+  int64_t n = 100, controls = 20, items = 6, lists = 240;
   uint64_t seed = 0;
+  std::string save;
+  bool overwrite = false;
 };
 
 ordered_json to_json(const std::vector<FoundHead>& heads) {
@@ -64,6 +73,46 @@ ordered_json result_json(const ChannelDemo& demo) {
   return result;
 }
 
+/// The same channel as a dial over the items of a list, and the model made better at picking one:
+/// by moves within the channel's span, and by an edit of weights.
+struct ListDemo {
+  SteerTaskOptions options;
+  TaskSteering steering;
+  ImprovedWeights improved;
+};
+
+ListDemo list_demo(const LanguageModel& lm, const ChannelDemo& found, const DemoVerb& verb) {
+  TaskOptions task;
+  task.n = verb.lists;
+  task.seed = verb.seed;
+  task.variant = fmt::format("odd-{}", verb.items);
+  const auto [dev, test] = split(read_task("laundry-list", task, lm.tokenizer()), verb.lists / 2);
+  ListDemo lists;
+  const std::vector<ComponentId> components = channel_components(found, kDialDirections);
+  SteerTaskOptions& options = lists.options;
+  options.subspace = subspace_of(lm.transformer().weights(), lm.config(), components);
+  int64_t last_written = 0;
+  for (const ComponentId& id : components) {
+    options.names.push_back(id.name());
+    last_written = std::max(last_written, id.head.layer);
+  }
+  if (lm.config().qk_norm == QkNorm::kNone) options.mover = found.channels[0].mover;
+  options.steering.place.layer = last_written + 1;
+  const std::string stream = fmt::format("blocks.{}.hook_resid_pre", last_written + 1);
+  options.radius =
+      kDialRadius *
+      median_stream_norm(Experiments(lm, left_pad(dev.clean_rows()), {stream}), last_written + 1);
+  options.steering.moves =
+      draw_moves(static_cast<int64_t>(components.size()), options.radius, kDialMoves, verb.seed);
+  options.steering.seed = verb.seed;
+  lists.steering = steer_and_dial(lm, dev, test, options);
+  EditSearchOptions search;
+  Progress progress("weights", static_cast<uint64_t>(2 * search.n_steps), "steps");
+  search.seen = [&](int64_t, double, double) { progress.advance(); };
+  lists.improved = improve_weights(lm, dev, test, search, 1, verb.seed);
+  return lists;
+}
+
 void demo(const DemoVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
   const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
@@ -78,27 +127,48 @@ void demo(const DemoVerb& verb) {
   options.seed = verb.seed;
   const ChannelDemo found = channel_demo(lm, set, options);
   Report report = demo_report(lm, found);
+  ordered_json result = result_json(found);
+  if (verb.items > 0 && !found.channels.empty()) {
+    const ListDemo lists = list_demo(lm, found, verb);
+    const auto add = [&](std::vector<Block> blocks) {
+      std::move(blocks.begin(), blocks.end(), std::back_inserter(report.blocks));
+    };
+    add(steering_blocks(lists.steering, lists.options));
+    add(improvement_blocks(lists.improved));
+    result["list"] = {{"items", verb.items},
+                      {"steering", steering_json(lists.steering, lists.options)},
+                      {"weights", improvement_json(lists.improved)}};
+    if (!verb.save.empty())
+      save_scaled(lm, lists.improved.search.scales, verb.save, verb.overwrite);
+  }
   report.provenance = provenance(lm, verb.model, seconds_since(start));
-  show(std::move(report), verb.output, result_json(found));
+  show(std::move(report), verb.output, result);
 }
 
 }  // namespace
 
 void add_channel_demo(Verb& channels) {
   auto options = std::make_shared<DemoVerb>();
-  Verb& verb =
-      channels.verb({"demo",
-                     "finds the inhibition channel of a model, and proves it by cutting it",
-                     "Indirect objects (Wang et al. 2022): which heads move the name, which stop "
-                     "them from moving the "
-                     "wrong one, through which component they talk by the weights alone and by "
-                     "what it does, and what "
-                     "happens when that component is edited out, beside random ones.",
-                     {"weir channels demo smollm2-135m --html demo.html"}});
+  Verb& verb = channels.verb(
+      {"demo",
+       "finds the inhibition channel of a model, cuts it, turns it, and mends lists with it",
+       "Indirect objects (Wang et al. 2022): which heads move the name, which stop "
+       "them from moving the "
+       "wrong one, through which component they talk by the weights alone and by "
+       "what it does, and what "
+       "happens when that component is edited out, beside random ones. Then the "
+       "channel as a dial over the items of a list, and the model made better at "
+       "picking one: by steering, and by an edit of the weights.",
+       {"weir channels demo smollm2-135m --html demo.html --save better"}});
   add_model_options(verb, options->model);
   verb.option("-n", &options->n, "N", "Prompts", {8})
       .option("--controls", &options->controls, "N", "Random components beside each edit", {1})
-      .option("--seed", &options->seed, "N", "Of the prompts and controls");
+      .option("--items", &options->items, "N", "Items of the lists; 0: no lists", {0, 20})
+      .option("--lists", &options->lists, "N", "Lists, half of which are chosen on", {8})
+      .option("--seed", &options->seed, "N", "Of the prompts and controls")
+      .flag("--overwrite", &options->overwrite, "Write into a folder that holds files");
+  add_output_file(verb, "--save", &options->save, "OUT_DIR",
+                  "The model with the edit that helps with lists");
   add_output_options(verb, options->output);
   verb.run([options] { demo(*options); });
 }

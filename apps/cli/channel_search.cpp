@@ -24,24 +24,6 @@ struct SearchVerb {
   bool overwrite = false;
 };
 
-ordered_json result_json(const ImprovedWeights& improved) {
-  ordered_json result = {{"baseline", interval_json(improved.baseline)},
-                         {"edited", interval_json(improved.edited)},
-                         {"gain", interval_json(improved.gain)},
-                         {"loss_increase", improved.search.loss_increase},
-                         {"by_place", improved.by_place},
-                         {"baseline_by_place", improved.baseline_by_place}};
-  result["components"] = ordered_json::object();
-  for (const ComponentScale& one : improved.search.scales)
-    result["components"][one.component.name()] = one.scale;
-  result["controls"] = ordered_json::array();
-  for (size_t i = 0; i < improved.control_gains.size(); ++i) {
-    result["controls"].push_back({{"gain", interval_json(improved.control_gains[i])},
-                                  {"loss_increase", improved.control_losses[i]}});
-  }
-  return result;
-}
-
 void search(const SearchVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
   const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
@@ -60,10 +42,28 @@ void search(const SearchVerb& verb) {
   if (!verb.save.empty()) save_scaled(lm, improved.search.scales, verb.save, verb.overwrite);
   Report report{fmt::format("Weights for {}", all.task),
                 provenance(lm, verb.model, seconds_since(start)), improvement_blocks(improved)};
-  show(std::move(report), verb.output, result_json(improved));
+  show(std::move(report), verb.output, improvement_json(improved));
 }
 
 }  // namespace
+
+nlohmann::ordered_json improvement_json(const ImprovedWeights& improved) {
+  ordered_json result = {{"baseline", interval_json(improved.baseline)},
+                         {"edited", interval_json(improved.edited)},
+                         {"gain", interval_json(improved.gain)},
+                         {"loss_increase", improved.search.loss_increase},
+                         {"by_place", improved.by_place},
+                         {"baseline_by_place", improved.baseline_by_place}};
+  result["components"] = ordered_json::object();
+  for (const ComponentScale& one : improved.search.scales)
+    result["components"][one.component.name()] = one.scale;
+  result["controls"] = ordered_json::array();
+  for (size_t i = 0; i < improved.control_gains.size(); ++i) {
+    result["controls"].push_back({{"gain", interval_json(improved.control_gains[i])},
+                                  {"loss_increase", improved.control_losses[i]}});
+  }
+  return result;
+}
 
 nlohmann::ordered_json interval_json(const MeanInterval& x) {
   return {{"mean", x.mean}, {"low", x.low}, {"high", x.high}};

@@ -85,36 +85,9 @@ SubspaceMoves moves_of(const Sweep& sweep, const std::string& op, int64_t n_dire
   return moves;
 }
 
-ComponentId component_named(const std::string& word) {
-  const size_t dot = word.rfind('.');
-  require_usage(dot != std::string::npos && dot + 1 < word.size() && word.size() - dot < 6 &&
-                    word.find_first_not_of("0123456789", dot + 1) == std::string::npos,
-                fmt::format("--directions: expected components as LAYER.HEAD.COMPONENT (20.0.0) or "
-                            "a .safetensors file, found '{}'",
-                            word));
-  return {head_named(word.substr(0, dot), "--directions"), std::stoll(word.substr(dot + 1))};
-}
-
 bool is_file(const SteerVerb& verb) {
   return verb.directions.size() == 1 &&
          verb.directions[0].find(".safetensors") != std::string::npos;
-}
-
-/// What the named components write.
-Subspace subspace_of_components(const LanguageModel& lm, const std::vector<ComponentId>& ids) {
-  std::vector<at::Tensor> columns;
-  for (const ComponentId& id : ids) {
-    require_head(lm, id.head, "--directions");
-    require_usage(id.component < lm.config().d_head,
-                  fmt::format("--directions: expected components below {}, found {}",
-                              lm.config().d_head, id.name()));
-    const LayerHeads heads =
-        layer_heads(lm.transformer().weights(), lm.config(), id.head.layer, {});
-    columns.push_back(head_components(one_head(heads.ov(), id.head.head), SignRule::kRight)
-                          .right[0]
-                          .select(1, id.component));
-  }
-  return subspace_of(at::stack(columns, 1));
 }
 
 Subspace directions_from(const std::string& file, int64_t d_model) {
@@ -162,31 +135,6 @@ ordered_json to_json(const SteeringScore& score) {
           {"dial_gain", interval_json(score.dial_gain)}};
 }
 
-ordered_json result_json(const TaskSteering& steering, const SteerTaskOptions& options) {
-  const SteeringResult& r = steering.result;
-  ordered_json result = {{"directions", options.names},
-                         {"layer", options.steering.place.layer},
-                         {"moves", options.steering.moves.size()},
-                         {"baseline", interval_json(r.baseline)},
-                         {"steered", to_json(r.score)},
-                         {"alpha", cli::to_json(options.steering.moves.alpha[r.chosen.constant])}};
-  if (options.steering.moves.scale.defined())
-    result["scale"] = options.steering.moves.scale[r.chosen.constant].item<double>();
-  result["alpha_by_place"] = ordered_json::array();
-  for (const int64_t i : r.chosen.by_place)
-    result["alpha_by_place"].push_back(cli::to_json(options.steering.moves.alpha[i]));
-  result["controls"] = ordered_json::array();
-  for (const SteeringScore& control : r.controls) result["controls"].push_back(to_json(control));
-  if (steering.dial) {
-    result["dial"] = {{"agreement", steering.dial->agreement},
-                      {"agreement_without_bias", steering.dial->agreement_without_bias},
-                      {"attended", steering.dial->attended},
-                      {"said", steering.dial->said},
-                      {"reached", steering.dial->n_attended}};
-  }
-  return result;
-}
-
 void steer(const SteerVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
   const Sweep sweep = parse_sweep(verb.sweep);
@@ -207,9 +155,10 @@ void steer(const SteerVerb& verb) {
     options.names = verb.directions;
   } else {
     std::vector<ComponentId> ids;
-    for (const std::string& word : verb.directions) ids.push_back(component_named(word));
+    for (const std::string& word : verb.directions)
+      ids.push_back(component_named(word, "--directions"));
     if (ids.empty()) ids = telling_components(lm, dev, layer / 2, layer, verb.n_directions);
-    options.subspace = subspace_of_components(lm, ids);
+    options.subspace = subspace_of(lm.transformer().weights(), lm.config(), ids);
     for (const ComponentId& id : ids) options.names.push_back(id.name());
   }
   const int64_t c = options.subspace.basis.size(1);
@@ -234,10 +183,36 @@ void steer(const SteerVerb& verb) {
   Report report{fmt::format("Steering: {}", all.task),
                 provenance(lm, verb.model, seconds_since(start)),
                 steering_blocks(steering, options)};
-  show(std::move(report), verb.output, result_json(steering, options));
+  show(std::move(report), verb.output, steering_json(steering, options));
 }
 
 }  // namespace
+
+nlohmann::ordered_json steering_json(const TaskSteering& steering,
+                                     const SteerTaskOptions& options) {
+  const SteeringResult& r = steering.result;
+  ordered_json result = {{"directions", options.names},
+                         {"layer", options.steering.place.layer},
+                         {"moves", options.steering.moves.size()},
+                         {"baseline", interval_json(r.baseline)},
+                         {"steered", to_json(r.score)},
+                         {"alpha", cli::to_json(options.steering.moves.alpha[r.chosen.constant])}};
+  if (options.steering.moves.scale.defined())
+    result["scale"] = options.steering.moves.scale[r.chosen.constant].item<double>();
+  result["alpha_by_place"] = ordered_json::array();
+  for (const int64_t i : r.chosen.by_place)
+    result["alpha_by_place"].push_back(cli::to_json(options.steering.moves.alpha[i]));
+  result["controls"] = ordered_json::array();
+  for (const SteeringScore& control : r.controls) result["controls"].push_back(to_json(control));
+  if (steering.dial) {
+    result["dial"] = {{"agreement", steering.dial->agreement},
+                      {"agreement_without_bias", steering.dial->agreement_without_bias},
+                      {"attended", steering.dial->attended},
+                      {"said", steering.dial->said},
+                      {"reached", steering.dial->n_attended}};
+  }
+  return result;
+}
 
 void add_channel_steer(Verb& channels) {
   auto options = std::make_shared<SteerVerb>();

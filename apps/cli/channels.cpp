@@ -150,6 +150,15 @@ HeadId head_named(const std::string& text, const std::string& option) {
   return {std::stoll(text.substr(0, dot)), std::stoll(text.substr(dot + 1))};
 }
 
+ComponentId component_named(const std::string& text, const std::string& option) {
+  const size_t dot = text.rfind('.');
+  require_usage(dot != std::string::npos && dot + 1 < text.size() && text.size() - dot < 6 &&
+                    text.find_first_not_of("0123456789", dot + 1) == std::string::npos,
+                fmt::format("{}: expected components as LAYER.HEAD.COMPONENT (20.0.0), found '{}'",
+                            option, text));
+  return {head_named(text.substr(0, dot), option), std::stoll(text.substr(dot + 1))};
+}
+
 void require_head(const LanguageModel& lm, const HeadId& head, const std::string& option) {
   require_usage(head.layer < lm.config().n_layers && head.head < lm.config().n_heads,
                 fmt::format("{}: expected a head of {} layers of {}, found {}", option,
@@ -188,6 +197,7 @@ void add_channels(Verb& weir) {
   add_channel_demo(verb);
   add_channel_steer(verb);
   add_channel_search(verb);
+  add_channel_text(verb);
 }
 
 }  // namespace weir::cli

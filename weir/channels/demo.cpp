@@ -152,4 +152,21 @@ ChannelDemo channel_demo(const LanguageModel& lm, const PromptSet& set,
   return demo;
 }
 
+std::vector<ComponentId> channel_components(const ChannelDemo& demo, size_t most) {
+  std::vector<InhibitionChannel> channels = demo.channels;
+  std::stable_sort(channels.begin(), channels.end(),
+                   [](const auto& a, const auto& b) { return a.z > b.z; });
+  std::vector<ComponentId> found;
+  const auto add = [&](const HeadId& head, int64_t component) {
+    const auto is_same = [&](const ComponentId& id) {
+      return id.head == head && id.component == component;
+    };
+    if (found.size() < most && std::none_of(found.begin(), found.end(), is_same))
+      found.push_back({head, component});
+  };
+  for (const InhibitionChannel& channel : channels) add(channel.inhibitor, channel.component);
+  for (const InhibitionChannel& channel : channels) add(channel.inhibitor, channel.strongest);
+  return found;
+}
+
 }  // namespace weir

@@ -6,6 +6,7 @@
 #include "weir/channels/channels.h"
 #include "weir/channels/find_heads.h"
 #include "weir/channels/inhibition.h"
+#include "weir/channels/subspace.h"
 
 /// From a task to a channel and its proof (2406.09519, on indirect objects).
 namespace weir {
@@ -44,6 +45,10 @@ struct ChannelDemo {
   std::vector<EditEffect> edits;
 };
 ChannelDemo channel_demo(const LanguageModel& lm, const PromptSet& set, const DemoOptions& options);
+
+/// The components through which the found heads talk, most surprising first, then those that
+/// inhibit most: at most `most`.
+std::vector<ComponentId> channel_components(const ChannelDemo& demo, size_t most);
 
 Report demo_report(const LanguageModel& lm, const ChannelDemo& demo);
 

@@ -57,6 +57,7 @@ at::Tensor last_logits(const LanguageModel& lm, const Rows& rows, RunOptions run
 /// puts one of it back (its row times W_O is v_i): [H, K, K], components last and first.
 struct Readers {
   std::vector<at::Tensor> coefficient, back;
+  std::vector<at::Tensor> bias;  ///< [H, 1, K]: of b_V, which z holds and edits leave alone
 };
 
 Readers readers_of(const LanguageModel& lm, int64_t first_layer, const CircuitOptions& circuits) {
@@ -67,6 +68,7 @@ Readers readers_of(const LanguageModel& lm, int64_t first_layer, const CircuitOp
     const at::Tensor v = head_components(heads.ov(), SignRule::kRight).right;  // [H, D, K]
     const at::Tensor to_components = at::matmul(heads.W_O, v);                 // [H, K, K]
     readers.coefficient.push_back(to_components.to(at::kFloat));
+    readers.bias.push_back(at::matmul(heads.b_V.unsqueeze(1), to_components).to(at::kFloat));
     readers.back.push_back(at::linalg_inv(to_components).to(at::kFloat));
   }
   return readers;
@@ -97,7 +99,7 @@ void add_gains(const LanguageModel& lm, const Rows& rows, const Weights* weights
     };
     const auto layer = static_cast<size_t>(l - rows.start.layer);
     const at::Tensor coefficients =
-        at::matmul(by_head(out.cache[name]), readers.coefficient[layer]);
+        at::matmul(by_head(out.cache[name]), readers.coefficient[layer]) - readers.bias[layer];
     const at::Tensor moved = at::matmul(by_head(g), readers.back[layer].transpose(1, 2));
     sums->gain[l].add_((coefficients * moved).sum(1).to(at::kDouble));
   }
@@ -235,7 +237,10 @@ EditSearch search_edit(const LanguageModel& lm, const PromptSet& dev,
   }
   const Rows rows = rows_of(lm, dev, first_layer);
   const Readers readers = readers_of(lm, first_layer, options.circuits);
-  const double clean_loss = neutral_loss(lm, nullptr);
+  const auto loss = [&](const Weights* weights) {
+    return options.loss ? options.loss(weights) : neutral_loss(lm, weights);
+  };
+  const double clean_loss = loss(nullptr);
   const auto edited_by = [&](const std::vector<ComponentScale>& scales) {
     return scale_components(own, lm.config(), scales, options.circuits);
   };
@@ -249,11 +254,11 @@ EditSearch search_edit(const LanguageModel& lm, const PromptSet& dev,
     const Rows some = rows.at(first, options.n_prompts);
     ascent.step(gains_of(lm, some, &edited, readers, false).gain);
     edited = edited_by(ascent.scales());
-    double increase = neutral_loss(lm, &edited) / clean_loss - 1;
+    double increase = loss(&edited) / clean_loss - 1;
     while (increase > options.most_loss_increase) {
       ascent.shrink(kShrink);
       edited = edited_by(ascent.scales());
-      increase = neutral_loss(lm, &edited) / clean_loss - 1;
+      increase = loss(&edited) / clean_loss - 1;
     }
     const double accuracy = accuracy_of(lm, rows, &edited);
     if (accuracy > best.accuracy) best = {ascent.scales(), accuracy, increase};

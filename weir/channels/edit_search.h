@@ -34,6 +34,8 @@ struct EditSearchOptions {
   double least = -1, most = 4;      ///< Range of the factors
   double most_loss_increase = .01;  ///< Of the mean loss on neutral text, as a share
   CircuitOptions circuits;
+  /// Mean loss on a text that the edit must not harm; unset: neutral_loss.
+  std::function<double(const Weights* weights)> loss;
   /// Called after each step, for progress.
   std::function<void(int64_t step, double accuracy, double loss_increase)> seen =
       [](int64_t, double, double) {};

@@ -37,6 +37,23 @@ Subspace subspace_of(const ModelComponents& components, const std::vector<Compon
   return subspace_of(at::stack(columns, 1));
 }
 
+Subspace subspace_of(const Weights& weights, const ModelConfig& config,
+                     const std::vector<ComponentId>& ids, const CircuitOptions& options) {
+  require(!ids.empty(), "subspace: expected at least one component, got none");
+  std::vector<at::Tensor> columns;
+  for (const ComponentId& id : ids) {
+    require(id.head.layer >= 0 && id.head.layer < config.n_layers && id.head.head >= 0 &&
+                id.head.head < config.n_heads && id.component >= 0 && id.component < config.d_head,
+            "subspace: no component {} in {} layers of {} heads, {} wide", id.name(),
+            config.n_layers, config.n_heads, config.d_head);
+    const LayerHeads heads = layer_heads(weights, config, id.head.layer, options);
+    columns.push_back(head_components(one_head(heads.ov(), id.head.head), SignRule::kRight)
+                          .right[0]
+                          .select(1, id.component));
+  }
+  return subspace_of(at::stack(columns, 1));
+}
+
 std::vector<Intervention> subspace_edit(const Subspace& subspace, SubspaceOp op,
                                         const at::Tensor& alpha, const SubspacePlace& place) {
   Intervention base;

@@ -28,6 +28,9 @@ struct Subspace {
 /// kInvalidArgument for directions that depend on each other.
 Subspace subspace_of(const at::Tensor& directions);
 Subspace subspace_of(const ModelComponents& components, const std::vector<ComponentId>& ids);
+/// The same, of the heads that are named alone.
+Subspace subspace_of(const Weights& weights, const ModelConfig& config,
+                     const std::vector<ComponentId>& ids, const CircuitOptions& options = {});
 
 enum class SubspaceOp {
   kReplace,  ///< x <- x - x P + alpha B^T
