@@ -104,9 +104,9 @@ void train(const TrainVerb& verb) {
                 "--set: a resumed training keeps its recipe");
   set_threads(verb.threads);
   const std::shared_ptr<ProcessGroup> group = group_of_environment();
+  set_progress_enabled(!verb.output.quiet && (!group || group->rank() == 0));
   const std::string& folder = verb.resume.empty() ? verb.out : verb.resume;
   if (group && group->rank() > 0) {
-    set_progress_enabled(false);
     group->barrier();
     RunDirectory directory = RunDirectory::join(folder);
     return run(verb, directory, group);

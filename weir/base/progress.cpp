@@ -63,7 +63,8 @@ void Progress::draw(bool last) {
   if (total_ > 0) {
     line += fmt::format(" of {} ({:.0f} %)", amount(total_, unit_), 100.0 * done_ / total_);
   }
-  if (rate > 0) line += fmt::format(", {}/s", amount(static_cast<uint64_t>(rate), unit_));
+  if (rate >= 10) line += fmt::format(", {}/s", amount(static_cast<uint64_t>(rate), unit_));
+  if (rate > 0 && rate < 10 && unit_ != "B") line += fmt::format(", {:.2g} {}/s", rate, unit_);
   if (rate > 0 && total_ > done_) line += fmt::format(", {:.0f} s left", (total_ - done_) / rate);
   if (!note_.empty()) line += ", " + note_;
   const char* end = is_terminal_ && !last ? "" : "\n";

@@ -81,6 +81,7 @@ Corpus open_corpus(Recipe& recipe, const fs::path& folder, std::optional<Tokeniz
   const data::TextOptions text = text_options(recipe);
   if (!corpus.tokenizer) {
     const std::vector<fs::path> given = recipe.paths("tokenizer.path");
+    for (const char* key : {"tokenizer.vocab_size", "tokenizer.min_frequency"}) recipe.leave(key);
     if (!given.empty()) {
       corpus.tokenizer = Tokenizer::from_folder(given[0]);
     } else if (!inputs.empty()) {

@@ -94,6 +94,10 @@ std::unique_ptr<Optimizer> make_optimizer(Recipe& recipe, const LanguageTrainer&
     fail(ErrorCode::kInvalidArgument,
          "{}: optimizer.kind: expected adamw, adam, muon or sgd, found '{}'", recipe.name(), kind);
   }
+  // So that another kind can be tried without taking these out.
+  for (const char* key : {"betas", "eps", "amsgrad", "momentum", "nesterov", "adam_rate"}) {
+    recipe.leave(std::string("optimizer.") + key);
+  }
   const DecayRule rule = parse_decay_rule(recipe.text("optimizer.decay", "matrices"));
   if (!trainer.parameters().empty()) made->set_rules(decay_rules(trainer.parameters(), rule));
   return made;
