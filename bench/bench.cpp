@@ -28,6 +28,8 @@ const std::vector<Bench>& benches() {
        bench_given},
       {"train-step", "GPT-2 shape of 8 layers x 256, 8 x 256 tokens, 50257 words: a whole update",
        false, bench_train_step},
+      {"mask-step", "Pythia-70M shape, 8 x 128 tokens: a step of training masks against bigrams",
+       false, bench_mask_step},
       {"vocab-loss", "log-probability and entropy of [512 x 49152], forward and backward", false,
        bench_vocab_loss},
       {"patch-head-z",

@@ -38,6 +38,7 @@ void add_verbs(Verb& weir) {
   add_attribute(weir);
   add_heads(weir);
   add_channels(weir);
+  add_subnet(weir);
   add_ablate(weir);
   add_knockout(weir);
   add_trace(weir);

@@ -14,6 +14,7 @@
 #include "weir/base/error.h"
 #include "weir/io/safetensors.h"
 #include "weir/tensor/convert.h"
+#include "weir/tensor/rank_correlation.h"
 
 namespace weir::cli {
 namespace {

@@ -13,6 +13,7 @@ void add_policies(Verb& weir);
 void add_attribute(Verb& weir);
 void add_heads(Verb& weir);
 void add_channels(Verb& weir);
+void add_subnet(Verb& weir);
 void add_ablate(Verb& weir);
 void add_knockout(Verb& weir);
 void add_trace(Verb& weir);

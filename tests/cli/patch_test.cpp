@@ -3,6 +3,7 @@
 #include "tests/cli/cli_fixture.h"
 #include "tests/cli/saved_tensors.h"
 #include "weir/patch/grids.h"
+#include "weir/tensor/rank_correlation.h"
 
 namespace weir {
 namespace {

@@ -1,6 +1,7 @@
 // Patching grids against TransformerLens 3.9's `patching` and `attribution_patch` (golden topic
 // `patch`), in float64.
 #include "tests/patch/golden_patch.h"
+#include "weir/tensor/rank_correlation.h"
 
 namespace weir {
 namespace {

@@ -44,7 +44,8 @@ std::string bytes_of(const std::string& hex) {
 
 TEST(MaskPickle, ReadsWhatNumpyWrites) {
   const io::TemporaryFolder folder;
-  const at::Tensor expected = at::tensor({1, 0, 1, 0, 0, 1}, at::kBool).view({2, 3});
+  const at::Tensor expected =
+      at::tensor(std::vector<int64_t>{1, 0, 1, 0, 0, 1}, at::kLong).view({2, 3}).to(at::kBool);
   for (const char* hex : {kProtocol3, kProtocol5}) {
     const auto map = read_mask_pickle(folder.write("mask.pickle", bytes_of(hex)));
     ASSERT_EQ(map.tensors.size(), 2u);

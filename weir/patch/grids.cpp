@@ -87,23 +87,6 @@ void estimate(const GridSite& site, const ActivationCache& source, const Activat
   grid->readings[reading] = at::stack(layers);
 }
 
-/// Mean ranks of the values, ties sharing theirs.
-std::vector<double> ranks(const std::vector<double>& values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
-  std::vector<double> found(values.size());
-  for (size_t first = 0; first < order.size();) {
-    size_t last = first;
-    while (last + 1 < order.size() && values[order[last + 1]] == values[order[first]]) ++last;
-    for (size_t i = first; i <= last; ++i) {
-      found[order[i]] = static_cast<double>(first + last) / 2;
-    }
-    first = last + 1;
-  }
-  return found;
-}
-
 }  // namespace
 
 PatchPairs pairs_of(const PromptSet& set) {
@@ -205,22 +188,6 @@ std::map<std::string, PatchGrid> attribution_grids(const LanguageModel& lm, cons
     }
   }
   return grids;
-}
-
-double spearman(const at::Tensor& a, const at::Tensor& b) {
-  require(a.numel() == b.numel() && a.numel() > 1,
-          "rank correlation: expected two arrays of the same size, got {} and {} entries",
-          a.numel(), b.numel());
-  const std::vector<double> x = ranks(to_doubles(a)), y = ranks(to_doubles(b));
-  const double mean = (static_cast<double>(x.size()) - 1) / 2;
-  double xy = 0, xx = 0, yy = 0;
-  for (size_t i = 0; i < x.size(); ++i) {
-    xy += (x[i] - mean) * (y[i] - mean);
-    xx += (x[i] - mean) * (x[i] - mean);
-    yy += (y[i] - mean) * (y[i] - mean);
-  }
-  if (xx == 0 || yy == 0) return std::numeric_limits<double>::quiet_NaN();
-  return xy / std::sqrt(xx * yy);
 }
 
 }  // namespace weir

@@ -8,6 +8,7 @@
 
 #include "weir/lm/language_model.h"
 #include "weir/patch/readings.h"
+#include "weir/tensor/rank_correlation.h"
 
 /// Activation patching on grids of layer x position x head (Meng et al. 2022; Wang et al. 2022;
 /// TransformerLens's `patching`), exact and by gradients. docs/methods/patching.md.
@@ -76,9 +77,5 @@ PatchGrid patch_grid(const LanguageModel& lm, const PatchPairs& pairs, const Gri
 std::map<std::string, PatchGrid> attribution_grids(const LanguageModel& lm, const PatchPairs& pairs,
                                                    const std::vector<std::string>& kinds,
                                                    const GridOptions& options);
-
-/// Spearman's rank correlation of all entries (ties take their mean rank); NaN where one is
-/// constant.
-double spearman(const at::Tensor& a, const at::Tensor& b);
 
 }  // namespace weir

@@ -5,6 +5,7 @@
 
 #include "weir/patch/grids.h"
 #include "weir/recall/intercept.h"
+#include "weir/tensor/rank_correlation.h"
 
 namespace weir {
 namespace {

@@ -20,11 +20,8 @@ struct Correlation {
 
 /// Of surprisals of the same tokens, float64 of one shape. Infinite ones of the model become its
 /// largest finite one in either case. NaN where fewer than two pairs are left or one side does not
-/// vary. Spearman: Pearson of ranks, equal values sharing their mean rank.
-Correlation correlation(const at::Tensor& model, const at::Tensor& target,
-                        InfiniteTargets infinite = InfiniteTargets::kDrop);
-
-double pearson(const at::Tensor& x, const at::Tensor& y);
-double spearman(const at::Tensor& x, const at::Tensor& y);
+/// vary.
+Correlation surprisal_correlation(const at::Tensor& model, const at::Tensor& target,
+                                  InfiniteTargets infinite = InfiniteTargets::kDrop);
 
 }  // namespace weir

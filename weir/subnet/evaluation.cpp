@@ -71,9 +71,9 @@ Evaluation evaluate_stream(const Transformer& transformer, const StreamOf& strea
   result.surprisal = at::cat(surprisals);
   result.target_surprisal = at::cat(targets);
   result.loss = result.surprisal.mean().item<double>() * std::log(2.0);
-  result.dropped = correlation(result.surprisal, result.target_surprisal);
+  result.dropped = surprisal_correlation(result.surprisal, result.target_surprisal);
   result.replaced =
-      correlation(result.surprisal, result.target_surprisal, InfiniteTargets::kReplace);
+      surprisal_correlation(result.surprisal, result.target_surprisal, InfiniteTargets::kReplace);
   return result;
 }
 
