@@ -33,15 +33,16 @@ LoadedModel golden_own_model(const std::string& name) {
   return own(load_model(golden_topic("models") / name));
 }
 
-Tensors under_hf_names(const LoadedModel& model, const std::vector<std::string>& names,
-                       const std::vector<at::Tensor>& values) {
-  const at::NoGradGuard no_grad;
+namespace {
+
+// What a checkpoint of `model` holds with these values in it.
+Tensors saved_with(const LoadedModel& model, const std::vector<std::string>& names,
+                   const std::vector<at::Tensor>& values) {
   LoadedModel other = own(model);
   size_t i = 0;
   for (const Parameter& parameter : parameters(other.weights, other.config)) {
     const bool is_here = i < names.size() && names[i] == parameter.name;
-    if (!is_here) continue;
-    parameter.held().copy_(values[i++].detach());
+    if (is_here) parameter.held().copy_(values[i++]);
   }
   EXPECT_EQ(i, names.size());
   const auto folder =
@@ -53,6 +54,20 @@ Tensors under_hf_names(const LoadedModel& model, const std::vector<std::string>&
     result[name] = tensor.clone();
   }
   std::filesystem::remove_all(folder);
+  return result;
+}
+
+}  // namespace
+
+Tensors under_hf_names(const LoadedModel& model, const std::vector<std::string>& names,
+                       const std::vector<at::Tensor>& values) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> zeros;
+  for (const at::Tensor& value : values) zeros.push_back(at::zeros_like(value));
+  // Rows that no parameter stands in (OPT's first positions) are nobody's values.
+  const Tensors others = saved_with(model, names, zeros);
+  Tensors result = saved_with(model, names, values);
+  for (auto& [name, tensor] : result) tensor.sub_(others.at(name));
   // GPT-NeoX's files call it by the older name.
   if (result.count("embed_out.weight") > 0) result["lm_head.weight"] = result["embed_out.weight"];
   return result;

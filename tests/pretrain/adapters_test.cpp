@@ -13,12 +13,14 @@
 namespace weir {
 namespace {
 
-class GoldenLora : public testing::TestWithParam<std::string> {
+const std::filesystem::path kAdapters = std::filesystem::path(WEIR_GOLDEN_DIR) / "lora";
+
+class Adapters : public testing::TestWithParam<std::string> {
  protected:
-  GoldenLora()
-      : folder_(golden_topic("lora") / GetParam()),
+  Adapters()
+      : folder_(kAdapters / GetParam()),
         expected_(read_all(folder_ / "expected.safetensors")),
-        model_(golden_own_model(GetParam())),
+        model_(own(load_model(std::filesystem::path(WEIR_GOLDEN_DIR) / "models" / GetParam()))),
         lora_(Lora::read(model_, folder_)) {}
 
   std::filesystem::path folder_;
@@ -27,7 +29,7 @@ class GoldenLora : public testing::TestWithParam<std::string> {
   Lora lora_;
 };
 
-TEST_P(GoldenLora, GivesPeftsLogitsAndGradients) {
+TEST_P(Adapters, GivesPeftsLogitsAndGradients) {
   const Transformer transformer(model_.config, model_.weights);
   const Weights applied = lora_.applied(model_.weights, model_.config);
   ForwardInput input;
@@ -66,7 +68,7 @@ TEST_P(GoldenLora, GivesPeftsLogitsAndGradients) {
   }
 }
 
-TEST_P(GoldenLora, IsSavedAsPeftSavesIt) {
+TEST_P(Adapters, IsSavedAsPeftSavesIt) {
   const io::TemporaryFolder folder;
   lora_.save(folder.path(), GetParam());
   const Tensors ours = read_all(folder / "adapter_model.safetensors"),
@@ -84,7 +86,7 @@ TEST_P(GoldenLora, IsSavedAsPeftSavesIt) {
   }
 }
 
-TEST_P(GoldenLora, StartsAsTheModelItself) {
+TEST_P(Adapters, StartsAsTheModelItself) {
   LoraOptions options;
   options.targets = lora_.options().targets;
   const Lora fresh(model_, options);
@@ -99,12 +101,12 @@ TEST_P(GoldenLora, StartsAsTheModelItself) {
   EXPECT_THROW(Lora(model_, options), Error);
 }
 
-TEST(GoldenLoraFolder, HasCases) {
-  EXPECT_FALSE(golden_folders("lora", "expected.safetensors").empty()) << golden_topic("lora");
+TEST(AdaptersFolder, HasCases) {
+  EXPECT_FALSE(folders_with(kAdapters, "expected.safetensors").empty()) << kAdapters;
 }
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoldenLora);
-INSTANTIATE_TEST_SUITE_P(Cases, GoldenLora,
-                         testing::ValuesIn(golden_folders("lora", "expected.safetensors")),
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Adapters);
+INSTANTIATE_TEST_SUITE_P(Cases, Adapters,
+                         testing::ValuesIn(folders_with(kAdapters, "expected.safetensors")),
                          [](const auto& instance) { return case_name(instance.param); });
 
 }  // namespace
