@@ -9,16 +9,16 @@
 #include <fmt/format.h>
 
 #include "weir/base/error.h"
-#include "weir/io/safetensors.h"
-#include "weir/tensor/convert.h"
 #include "weir/train/adam.h"
 #include "weir/train/clip.h"
 #include "weir/train/schedule.h"
+#include "weir/train/state_file.h"
 
 namespace weir {
 namespace {
 
 constexpr const char* kState = "training.safetensors";
+const std::string kOptimizer = "optimizer.";
 constexpr double kAdamRate = 1e-3;
 
 std::unique_ptr<Optimizer> make_optimizer(const TunedLens& lens, const TunedLensTraining& options) {
@@ -75,39 +75,32 @@ TunedLensTrainer::Step TunedLensTrainer::step(const TokenBatch& batch) {
 void TunedLensTrainer::save(const std::filesystem::path& folder) const {
   save_tuned_lens(lens_, folder);
   // The lens again: params.pt is float32 in every case.
-  std::vector<io::TensorView> views = {to_view("weight", lens_.weight),
-                                       to_view("bias", lens_.bias)};
-  for (const auto& [name, tensor] : optimizer_->state()) {
-    views.push_back(to_view("optimizer." + name, tensor));
-  }
-  io::write_safetensors(folder / kState, views,
-                        {{"steps_done", std::to_string(done_)}, {"settings", settings(options_)}});
+  TrainingState state;
+  state.tensors = {{"weight", lens_.weight}, {"bias", lens_.bias}};
+  for (const auto& [name, tensor] : optimizer_->state()) state.tensors[kOptimizer + name] = tensor;
+  state.texts = {{"steps_done", std::to_string(done_)}, {"settings", settings(options_)}};
+  save_state(state, folder / kState);
 }
 
 void TunedLensTrainer::resume(const std::filesystem::path& folder) {
   const at::NoGradGuard no_grad;
-  const io::TensorMap file = io::read_safetensors(folder / kState);
-  const auto text = [&](const char* key) {
-    const auto found = file.metadata.find(key);
-    return found == file.metadata.end() ? std::string() : found->second;
-  };
-  require(text("settings") == settings(options_),
-          "{}: expected a training with the settings '{}', found '{}'", file.source,
-          settings(options_), text("settings"));
-  const std::string optimizer = "optimizer.";
-  std::map<std::string, at::Tensor> state;
-  for (const io::TensorView& view : file.tensors) {
-    if (view.name.rfind(optimizer, 0) == 0) {
-      state[view.name.substr(optimizer.size())] = to_tensor(view);
-    }
+  const std::filesystem::path file = folder / kState;
+  TrainingState state = read_state(file);
+  require(state.texts["settings"] == settings(options_),
+          "{}: expected a training with the settings '{}', found '{}'", file.string(),
+          settings(options_), state.texts["settings"]);
+  const at::Tensor weight = state.tensors["weight"], bias = state.tensors["bias"];
+  require(weight.defined() && bias.defined() && weight.sizes() == lens_.weight.sizes() &&
+              bias.sizes() == lens_.bias.sizes(),
+          "{}: a training of another model", file.string());
+  std::map<std::string, at::Tensor> of_optimizer;
+  for (const auto& [name, tensor] : state.tensors) {
+    if (name.rfind(kOptimizer, 0) == 0) of_optimizer[name.substr(kOptimizer.size())] = tensor;
   }
-  const at::Tensor weight = to_tensor(file.at("weight")), bias = to_tensor(file.at("bias"));
-  require(weight.sizes() == lens_.weight.sizes() && bias.sizes() == lens_.bias.sizes(),
-          "{}: a training of another model", file.source);
-  optimizer_->load_state(state);
+  optimizer_->load_state(of_optimizer);
   lens_.weight.copy_(weight);
   lens_.bias.copy_(bias);
-  done_ = std::stoll(text("steps_done"));
+  done_ = std::stoll(state.texts["steps_done"]);
 }
 
 at::Tensor token_rows(const std::vector<int64_t>& tokens, int64_t length) {
