@@ -22,7 +22,7 @@ const std::string kTiny = fs::path(kGolden).parent_path().parent_path() / "recip
 // Smaller yet, so that it is done in a second.
 const std::string kSmall =
     " --set model.config.n_embd=32 --set data.length=32 --set train.steps=24 --set train.batch=4"
-    " --set run.checkpoint_every=5 --set tokenizer.vocab_size=300";
+    " --set run.checkpoint_every=5 --set tokenizer.vocab_size=300 --set data.packing=documents";
 
 class TrainCli : public Cli {
  protected:

@@ -142,8 +142,8 @@ class TrainingRun {
   [[noreturn]] void diverge(const std::string& what) {
     report(0);
     fail(ErrorCode::kInvalidArgument,
-         "training: {}; the last good checkpoint is {}; go on from it with a lower rate or a "
-         "longer warm-up",
+         "training: {}; the last good checkpoint is {}; resume it with a lower rate or a longer "
+         "warm-up in recipe.toml",
          what, directory_.checkpoint(*directory_.last_checkpoint()).string());
   }
 
