@@ -96,6 +96,7 @@ IoiHeads find_ioi_heads(const LanguageModel& lm, const PromptSet& set, uint64_t 
   const at::Tensor to_io = attention.between(end, io);
   const AttributionTarget target{set.answers(), set.wrongs(), false};
   const Attribution parts = attribute(lm, batch, target);
+  const Attribution of_partners = attribute(lm, left_pad(set.corrupt_rows()), target);
   IoiHeads found;
   found.logit_diff = interval(parts.total);
   RunOptions last;
@@ -104,13 +105,16 @@ IoiHeads find_ioi_heads(const LanguageModel& lm, const PromptSet& set, uint64_t 
   const at::Tensor ids = set.answers().unsqueeze(1), others = set.wrongs().unsqueeze(1);
   found.accuracy =
       interval((logits.gather(1, ids) > logits.gather(1, others)).squeeze(1).to(at::kDouble));
-  const double least = kLeastWrite * std::abs(found.logit_diff.mean);
+  // What a head adds because of the names, not what it adds to any prompt.
+  const at::Tensor writes = parts.head - of_partners.head;  // [L, H, B]
+  const double least =
+      kLeastWrite * std::abs((parts.total - of_partners.total).mean().item<double>());
   const int64_t n_layers = lm.config().n_layers, n_heads = lm.config().n_heads;
   for (int64_t l = 0; l < n_layers; ++l) {
     for (int64_t h = 0; h < n_heads; ++h) {
       const auto look = to_io[l][h].mean().item<double>();
       if (look < kLeastAttention / 3) continue;
-      const MeanInterval effect = interval(parts.head[l][h]);
+      const MeanInterval effect = interval(writes[l][h]);
       if (effect.low > 0 && effect.mean > least) found.movers.push_back({{l, h}, effect, look});
       if (effect.high < 0 && effect.mean < -least) found.negative.push_back({{l, h}, effect, look});
     }

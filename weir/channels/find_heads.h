@@ -20,7 +20,8 @@ struct FoundHead {
 /// The parts that heads play when a model completes "When A and B went to the P, B gave a O to"
 /// (Wang et al. 2022), strongest first. docs/methods/channels.md.
 struct IoiHeads {
-  std::vector<FoundHead> movers;      ///< Attend from END to the indirect object and write for it
+  std::vector<FoundHead> movers;      ///< Attend from END to the indirect object and write for it,
+                                      ///< compared with the prompt's partner
   std::vector<FoundHead> negative;    ///< Attend to it and write against it
   std::vector<FoundHead> inhibitors;  ///< Without their clean write on the movers' queries the
                                       ///< logit difference falls
