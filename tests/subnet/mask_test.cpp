@@ -1,6 +1,7 @@
 // Masks of every unit and method on small models of several families, in float64: gradients
 // against differences, parts that must sum to the whole.
 #include <cmath>
+#include <filesystem>
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
@@ -9,10 +10,15 @@
 #include "tests/model/golden_model.h"
 #include "tests/support/max_difference.h"
 #include "tests/support/refusal.h"
+#include "weir/io/safetensors.h"
+#include "weir/subnet/controls.h"
+#include "weir/subnet/find.h"
 #include "weir/subnet/input_means.h"
 #include "weir/subnet/mask_training.h"
 #include "weir/subnet/ngram_counter.h"
 #include "weir/subnet/surprisal_file.h"
+#include "weir/subnet/token_classes.h"
+#include "weir/tensor/convert.h"
 
 namespace weir::testing {
 namespace {
@@ -222,6 +228,125 @@ TEST(Subnetwork, ShuffledKeepsCounts) {
   }
   EXPECT_EQ(unite(mask, complement(mask)).active(), mask.size());
   EXPECT_NE(refusal([&] { without(mask, Subnetwork{}); }), "");
+}
+
+TEST(TokenClasses, SumToTheWhole) {
+  EXPECT_EQ(token_class("␣the"), "word");
+  EXPECT_EQ(token_class("ing"), "rest of a word");
+  EXPECT_EQ(token_class("␣12"), "number");
+  EXPECT_EQ(token_class(","), "punctuation");
+  EXPECT_EQ(token_class("␣"), "other");
+  EXPECT_EQ(token_class("<|endoftext|>"), "other");
+  const LanguageModel lm = model_of("gpt2");
+  const at::Tensor tokens = at::randint(3, lm.config().d_vocab, {3, 9}, at::kLong);
+  const auto target = model_target(lm);
+  const Evaluation full = evaluate(lm.transformer(), lm.transformer().weights(), tokens, *target);
+  const auto classes = surprisal_by_class(
+      tokens, full, full, [](int64_t id) { return std::string(id % 2 == 0 ? "␣a" : "1"); });
+  ASSERT_EQ(classes.size(), 2U);
+  double bits = 0;
+  for (const ClassSurprisal& of : classes) {
+    EXPECT_NEAR(of.full, of.target, 1e-9);  // The target is the model.
+    bits += of.full * static_cast<double>(of.n);
+  }
+  EXPECT_NEAR(bits, full.surprisal.sum().item<double>(), 1e-9);
+}
+
+// A corpus in each of its forms has the same rows; an order of an epoch has each once.
+TEST(Corpus, ReadsEveryForm) {
+  const io::TemporaryFolder folder;
+  const at::Tensor rows = at::randint(50, {6, 5}, at::kLong);
+  io::write_safetensors(folder / "ids.safetensors", {to_view("train", rows)});
+  std::string lines;
+  for (int64_t i = 0; i < 6; ++i) {
+    for (int64_t t = 0; t < 5; ++t) lines += std::to_string(rows[i][t].item<int64_t>()) + " ";
+    lines += "\n";
+  }
+  const std::string text = folder.write("ids.txt", lines).string();
+  for (const std::string& place : {(folder / "ids.safetensors").string() + ":train", text}) {
+    const Corpus corpus = Corpus::open(place, nullptr, 5);
+    EXPECT_EQ(corpus.n_tokens(), 30);
+    EXPECT_TRUE(corpus.rows(0, 6).equal(rows)) << place;
+    EXPECT_TRUE(corpus.part(2, 5).rows(1, 2).equal(rows.slice(0, 3, 5)));
+  }
+  const Corpus corpus = Corpus::of(rows);
+  const at::Tensor epoch = at::cat({corpus.batch(0, 3, 9), corpus.batch(1, 3, 9)});
+  EXPECT_TRUE(epoch.sum(0).equal(rows.sum(0)));
+  EXPECT_TRUE(corpus.batch(1, 3, 9).equal(corpus.batch(1, 3, 9)));
+  EXPECT_THROW(Corpus::open(folder.write("a.txt", "once upon a time").string(), nullptr, 5), Error);
+}
+
+// What is found again equals what was found; a search that was cut goes on to the same masks.
+TEST(FindSubnetwork, ResumesToTheSameMask) {
+  const io::TemporaryFolder folder;
+  const LanguageModel lm = model_of("gpt2");
+  const at::Tensor tokens = at::randint(3, lm.config().d_vocab, {12, 7}, at::kLong);
+  const auto target = ngram_target(bigrams_of(lm, tokens));
+  const MaskSpace space(lm.transformer().weights(), lm.config(), MaskUnit::kWeight, at::kDouble);
+  FindOptions options;
+  options.training.max_steps = 6;
+  options.training.learning_rate = 0.05;
+  options.training.growth = 1.1;
+  options.batch = 3;
+  options.attempts = 1;
+  const Corpus corpus = Corpus::of(tokens);
+  const auto find = [&](const std::string& name, bool resume) {
+    return find_subnetwork(lm, space, *target, "bigram", corpus, tokens.slice(0, 0, 2), options,
+                           folder / name, resume);
+  };
+  const FoundSubnetwork whole = find("whole", false);
+  EXPECT_EQ(whole.log.size(), 6U);
+  // The same training, stopped after three steps as an interrupt would.
+  MaskTrainer trainer(lm.transformer(), space, *target, continuous_sparsification(),
+                      options.training);
+  std::filesystem::create_directories(folder / "cut");
+  EXPECT_THROW(train_masks(
+                   trainer, [&](int64_t i) { return corpus.batch(i, 3, 0); },
+                   [&](const MaskTrainer::Step& step) {
+                     if (step.step == 3) fail(ErrorCode::kInterrupted, "stopped");
+                   },
+                   folder / "cut/training.safetensors"),
+               Error);
+  const FoundSubnetwork resumed = find("cut", true);
+  for (size_t i = 0; i < whole.mask.keep.size(); ++i) {
+    EXPECT_TRUE(whole.mask.keep[i].equal(resumed.mask.keep[i])) << i;
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder / "cut/training.safetensors"));
+  const FoundSubnetwork again = find("whole", true);
+  EXPECT_EQ(again.log.size(), 6U);
+  EXPECT_EQ(again.mask.active(), whole.mask.active());
+  EXPECT_EQ(again.held_out.kl, whole.held_out.kl);
+  options.training.lambda = INFINITY;
+  EXPECT_EQ(find("none", false).mask.active(), 0);
+}
+
+// Random blocks are other blocks under the same tables; a map of the embeddings is what it says.
+TEST(Controls, RandomBlocksAndMaps) {
+  const LanguageModel lm = model_of("gpt2");
+  const LanguageModel other(with_random_blocks(lm.source(), 3), std::nullopt, {at::kDouble});
+  const Weights &a = lm.transformer().weights(), &b = other.transformer().weights();
+  EXPECT_EQ(max_difference(a.W_E.dense(at::kDouble), b.W_E.dense(at::kDouble)), 0);
+  EXPECT_GT(max_difference(a.blocks[0].mlp.W_in.dense(at::kDouble),
+                           b.blocks[0].mlp.W_in.dense(at::kDouble)),
+            1e-3);
+  const at::Tensor tokens = at::randint(3, lm.config().d_vocab, {2, 6}, at::kLong);
+  const int64_t d = lm.config().d_model;
+  LinearMap identity;
+  identity.coef = at::eye(d, at::kDouble);
+  identity.intercept = at::zeros({d}, at::kDouble);
+  const auto target = model_target(lm);
+  const MaskSpace space(a, lm.config(), MaskUnit::kWeight, at::kDouble);
+  const Evaluation mapped =
+      evaluate_stream(lm.transformer(), mapped_embeddings(lm, identity), tokens, *target);
+  EXPECT_TRUE(mapped.surprisal.isfinite().all().item<bool>());
+  // Without attention and MLP, and with their biases at 0, the stream is the embedding.
+  Weights empty = applied(space, full_subnetwork(space, false));
+  for (BlockWeights& block : empty.blocks) {
+    block.attn.b_O = at::zeros_like(block.attn.b_O);
+    block.mlp.b_out = at::zeros_like(block.mlp.b_out);
+    block.attn.b_V = at::zeros_like(block.attn.b_V);
+  }
+  EXPECT_NEAR(evaluate(lm.transformer(), empty, tokens, *target).kl, mapped.kl, 1e-9);
 }
 
 TEST(SurprisalFile, SurvivesAndReadsLines) {

@@ -9,6 +9,7 @@
 #include "weir/subnet/controls.h"
 #include "weir/subnet/subnet_report.h"
 #include "weir/subnet/surprisal_file.h"
+#include "weir/subnet/token_classes.h"
 
 namespace weir::cli {
 namespace {
@@ -62,7 +63,18 @@ void eval(const EvalVerb& verb) {
   document["share_by_layer"] = share_by_layer(active_by_matrix(mask));
   Report report{"Subnetwork", {}, {}};
   report.blocks.emplace_back(ablation_table(all, target.name));
-  if (verb.ablate) document["ablations"] = evaluations_json(all);
+  if (verb.ablate) {
+    document["ablations"] = evaluations_json(all);
+    const auto classes = surprisal_by_class(tokens, own.of, all[0].of,
+                                            [&](int64_t id) { return lm.token_text(id); });
+    for (const ClassSurprisal& of : classes) {
+      document["by_token_class"][of.name] = {{"tokens", of.n},
+                                             {"target_bits", of.target},
+                                             {"subnetwork_bits", of.subnetwork},
+                                             {"full_bits", of.full}};
+    }
+    report.blocks.emplace_back(class_table(classes, target.name));
+  }
   for (Block& block : place_blocks(mask)) report.blocks.push_back(std::move(block));
   report.blocks.emplace_back(surprisal_scatter(own.of, target.name));
   if (!verb.circuit.empty()) {
