@@ -67,22 +67,12 @@ class TrainingRun {
     done_ = *last;
     units_ = io::get_int(state, options_.unit, 0, INT64_MAX, kProgressFile);
     seconds_before_ = io::get_double(state, "seconds", kProgressFile);
-    for (const json& line : directory_.rewind(done_)) recall(line);
+    for (const json& line : directory_.rewind(done_)) {
+      records_.push_back(record_of(line, options_.unit));
+      watch_.take(records_.back().step, records_.back().loss, records_.back().gradient_norm);
+    }
     progress_.set(static_cast<uint64_t>(done_));
     start_ = Clock::now();
-  }
-
-  void recall(const json& line) {
-    UpdateRecord record;
-    record.step = line.at("step");
-    record.units = line.at(options_.unit);
-    record.loss = line.at("loss");
-    record.rate = line.at("lr");
-    record.gradient_norm = line.at("grad_norm");
-    record.units_per_second = line.at(options_.unit + "_per_second");
-    record.validation_loss = line.value("validation_loss", NAN);
-    watch_.take(record.step, record.loss, record.gradient_norm);
-    records_.push_back(record);
   }
 
   void update() {
@@ -99,7 +89,8 @@ class TrainingRun {
     record.units_per_second = static_cast<double>(update.n_units) / seconds_since(before);
     const bool is_last = done_ == options_.steps;
     if (is_last || is_every(options_.validate_every)) record.validation_loss = trainee_.validate();
-    append(record);
+    records_.push_back(record);
+    directory_.append(to_line(record, options_.unit));
     const bool is_kept = std::binary_search(options_.kept.begin(), options_.kept.end(), done_);
     const bool is_due = is_kept || is_every(options_.checkpoint_every);
     if (is_last || (is_due && !watch_.is_suspicious())) checkpoint();
@@ -109,18 +100,6 @@ class TrainingRun {
   }
 
   bool is_every(int64_t n) const { return n > 0 && done_ % n == 0; }
-
-  void append(const UpdateRecord& record) {
-    records_.push_back(record);
-    ordered_json line = {{"step", record.step},
-                         {options_.unit, record.units},
-                         {"loss", record.loss},
-                         {"lr", record.rate},
-                         {"grad_norm", record.gradient_norm},
-                         {options_.unit + "_per_second", record.units_per_second}};
-    if (!std::isnan(record.validation_loss)) line["validation_loss"] = record.validation_loss;
-    directory_.append(line);
-  }
 
   void checkpoint() {
     directory_.save_checkpoint(done_, [&](const fs::path& folder) {
