@@ -83,6 +83,8 @@ class HardConcreteMethod final : public MaskMethod {
 
 }  // namespace
 
+at::Tensor MaskMethod::hard(const at::Tensor& logits) const { return logits > 0; }
+
 std::unique_ptr<MaskMethod> continuous_sparsification() { return std::make_unique<Continuous>(); }
 std::unique_ptr<MaskMethod> hard_concrete(const HardConcrete& options) {
   return std::make_unique<HardConcreteMethod>(options);

@@ -28,7 +28,7 @@ class MaskMethod {
   /// What the mask is outside of training, still soft.
   virtual at::Tensor soft(const at::Tensor& logits, double beta) const = 0;
   /// bool: what is kept in the end.
-  virtual at::Tensor hard(const at::Tensor& logits) const { return logits > 0; }
+  virtual at::Tensor hard(const at::Tensor& logits) const;  ///< By default s > 0.
 };
 
 /// z = sigmoid(beta s), penalty z, from s = 0; beta grows over the steps (1912.04427 with frozen
