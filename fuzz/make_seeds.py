@@ -98,6 +98,9 @@ def check_every_target_has_seeds():
 def main():
     shutil.rmtree(OUT, ignore_errors=True)
     copy("json", "**/*.json")
+    for path in sorted((GOLDEN.parents[1] / "recipes").glob("*.toml")):
+        write("toml", path.name, path.read_bytes())
+    write("toml", "odd", b'a = [inf, -nan, 1e-3, {b.c = true}]\n["d.e"]\nf = """x\ny"""\n[[g]]\nh = 0x1f\n')
     copy("safetensors", "**/*.safetensors")
     write("safetensors", "small", safetensors(
         b'{"a":{"dtype":"BF16","shape":[2,1],"data_offsets":[0,4]},"__metadata__":{"format":"pt"},'

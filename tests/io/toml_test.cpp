@@ -21,8 +21,17 @@ TEST(Toml, BecomesATreeAndBack) {
             nlohmann::json::parse(R"({"list": [{"a": 1}, {"a": 2}]})"));
 }
 
+TEST(Toml, TakesLettersOfAnyAlphabetInTextsAndComments) {
+  const auto tree = parse_toml(
+      "# \xc3\xbc\na = \"\\\"\xc3\xbc\"\nb = '''\xc3\xbc\n\xc3\xbc''' # \xc3\xbc", "test");
+  EXPECT_EQ(tree["a"], "\"\xc3\xbc");
+  EXPECT_EQ(tree["b"], "\xc3\xbc\n\xc3\xbc");
+  EXPECT_THROW(parse_toml("[\n", "no name"), Error);
+}
+
 TEST(Toml, SaysWhereItIsWrong) {
-  for (const char* wrong : {"a = ", "a = 1\na = 2", "[t", "when = 1979-05-27"}) {
+  for (const char* wrong :
+       {"a = ", "a = 1\na = 2", "[t", "when = 1979-05-27", "a = 1\n\xc3\xbc = 2"}) {
     try {
       parse_toml(wrong, "recipe.toml");
       ADD_FAILURE() << wrong;

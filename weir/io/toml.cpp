@@ -2,18 +2,66 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 
 #include <nlohmann/json.hpp>
-#include <toml++/toml.h>
 
 #include "weir/base/error.h"
 #include "weir/io/json.h"
 #include "weir/io/mapped_file.h"
 
+namespace {
+
+struct BrokenToml {};
+
+constexpr void take_for_granted(bool holds) {
+  if (!holds) throw BrokenToml();
+}
+
+}  // namespace
+
+// toml++ 3.3 asserts what a broken text can break ("[" at the end of a line), and without
+// assertions goes on with it: they are kept, as exceptions, in every build.
+#undef NDEBUG
+#define TOML_ASSERT(...) take_for_granted(static_cast<bool>(__VA_ARGS__))
+#include <toml++/toml.h>
+
 namespace weir::io {
 namespace {
 
 using nlohmann::json;
+
+// TOML has letters of other alphabets in texts and comments alone; toml++ 3.3 runs into what it
+// takes for unreachable where they stand elsewhere.
+void refuse_odd_letters(std::string_view text, std::string_view what) {
+  char quote = 0;  // That of the text we are in.
+  bool is_long = false;
+  int64_t line = 1;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool is_triple = text.substr(i, 3) == std::string(3, c);
+    if (c == '\n') {
+      ++line;
+      if (!is_long) quote = 0;
+    } else if (quote != 0) {
+      if (c == '\\' && quote == '"') ++i;
+      if (c == quote && (!is_long || is_triple)) {
+        i += is_long ? 2 : 0;
+        quote = 0;
+        is_long = false;
+      }
+    } else if (c == '#') {
+      i = std::min(text.find('\n', i), text.size()) - 1;
+    } else if (c == '"' || c == '\'') {
+      quote = c;
+      is_long = is_triple;
+      i += is_long ? 2 : 0;
+    } else if (static_cast<unsigned char>(c) >= 128) {
+      fail(ErrorCode::kCorruptData, "{}: line {}: expected letters from A to Z outside of quotes",
+           what, line);
+    }
+  }
+}
 
 json to_json(const toml::node& node, std::string_view what, int depth);
 
@@ -64,6 +112,10 @@ std::string value_text(const json& value) {
     }
     return text + " }";
   }
+  if (value.is_number_float() && !std::isfinite(value.get<double>())) {
+    const double number = value.get<double>();
+    return std::isnan(number) ? "nan" : number > 0 ? "inf" : "-inf";
+  }
   return dump_json(value);
 }
 
@@ -83,12 +135,17 @@ void append_table(const json& table, const std::string& heading, std::string* ou
 }  // namespace
 
 json parse_toml(std::string_view text, std::string_view what) {
+  refuse_odd_letters(text, what);
+  toml::table table;
   try {
-    return object_of(toml::parse(text), what, 0);
+    table = toml::parse(text);
+  } catch (const BrokenToml&) {
+    fail(ErrorCode::kCorruptData, "{}: expected TOML, found a table or a key without a name", what);
   } catch (const toml::parse_error& error) {
     fail(ErrorCode::kCorruptData, "{}: line {}, column {}: {}", what, error.source().begin.line,
          error.source().begin.column, error.description());
   }
+  return object_of(table, what, 0);
 }
 
 json read_toml(const std::filesystem::path& path) {
