@@ -15,7 +15,6 @@
 #include "tests/text/golden_cases.h"
 #include "weir/base/log.h"
 #include "weir/base/paths.h"
-#include "weir/data/document_cutter.h"
 #include "weir/data/shard_writer.h"
 #include "weir/data/train_tokenizer.h"
 
@@ -52,48 +51,9 @@ std::vector<int64_t> ids_of(const TokenSpan& span) {
   return ids;
 }
 
-std::vector<int64_t> joined(const Tokenizer& tokenizer,
-                            const std::vector<std::string_view>& pieces) {
-  const IdLists lists = tokenizer.encode_ids(pieces, false);
-  return {lists.ids.begin(), lists.ids.end()};
-}
-
 std::string read_all(const fs::path& file) {
   std::ifstream stream(file, std::ios::binary);
   return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-TEST(DocumentCutter, PiecesTokeniseAsTheWhole) {
-  const std::string text = prose(400000, 1);
-  for (const char* name : {"smollm2", "gpt2", "sentencepiece"}) {
-    const fs::path folder = golden_file(name);
-    if (!Tokenizer::is_in_folder(folder)) continue;
-    const Tokenizer tokenizer = Tokenizer::from_folder(folder);
-    DocumentCutter cutter(tokenizer);
-    const auto pieces = cutter.pieces(text);
-    EXPECT_EQ(joined(tokenizer, pieces), tokenizer.encode(text, false).ids) << name;
-    EXPECT_EQ(pieces.size() > 4, cutter.can_cut()) << name;
-  }
-  EXPECT_TRUE(DocumentCutter(smollm2()).can_cut());
-  const Tokenizer trained = train_bpe({text}, {600, 2, {"<|endoftext|>"}});
-  DocumentCutter cutter(trained);
-  EXPECT_TRUE(cutter.can_cut());
-  EXPECT_EQ(joined(trained, cutter.pieces(text)), trained.encode(text, false).ids);
-}
-
-// A mark before every text, or words that reach across lines: cuts would show.
-TEST(DocumentCutter, LeavesWholeWhatCutsWouldChange) {
-  const Tokenizer llama =
-      Tokenizer::from_llama2c(fs::path(WEIR_GOLDEN_DIR) / "tokenizers/llama2c/tok512.bin", 512);
-  EXPECT_FALSE(DocumentCutter(llama).can_cut());
-  const std::string text = prose(200000, 2);
-  EXPECT_EQ(DocumentCutter(llama).pieces(text).size(), 1U);
-  nlohmann::json bare = nlohmann::json::parse(train_bpe({text}, {600, 2, {}}).to_json());
-  bare["pre_tokenizer"]["use_regex"] = false;
-  bare["model"]["vocab"]["nA"] = 600;  // Never made by a merge, but a token all the same.
-  const Tokenizer whole = Tokenizer::from_json(bare.dump());
-  DocumentCutter cutter(whole);
-  EXPECT_EQ(joined(whole, cutter.pieces(text)), whole.encode(text, false).ids);
 }
 
 TEST(Tokenize, KeepsDocumentsApartAndEndsThem) {

@@ -22,7 +22,7 @@ TEST(TokenizerGolden, BatchEqualsOneByOne) {
   std::vector<std::string> texts;
   for (const auto& expected : golden["cases"]) texts.push_back(expected["text"]);
   const std::vector<Encoding> encodings = tokenizer.encode_batch(texts, false);
-  const IdLists lists = tokenizer.encode_ids({texts.begin(), texts.end()}, false);
+  const IdLists lists = tokenizer.encode_ids({texts.begin(), texts.end()});
   ASSERT_EQ(lists.ends.size(), texts.size());
   ASSERT_EQ(encodings.size(), texts.size());
   for (size_t i = 0; i < texts.size(); ++i) {

@@ -8,7 +8,6 @@
 #include "weir/base/error.h"
 #include "weir/base/interrupt.h"
 #include "weir/base/progress.h"
-#include "weir/data/document_cutter.h"
 #include "weir/data/input_files.h"
 #include "weir/data/shard_writer.h"
 #include "weir/io/json.h"
@@ -28,8 +27,8 @@ struct Frame {
 Frame frame_of(const Tokenizer& tokenizer, const TokenizeOptions& options) {
   Frame frame;
   if (options.add_special) {
-    const Ids plain = tokenizer.encode_ids({"a"}, false).ids;
-    const Ids framed = tokenizer.encode_ids({"a"}, true).ids;
+    const std::vector<int64_t> plain = tokenizer.encode("a", false).ids;
+    const std::vector<int64_t> framed = tokenizer.encode("a", true).ids;
     const auto place = std::search(framed.begin(), framed.end(), plain.begin(), plain.end());
     if (place == framed.end()) {
       fail(ErrorCode::kUnsupported,
@@ -49,7 +48,6 @@ class TextPipeline {
   TextPipeline(const Tokenizer& tokenizer, const TokenizeOptions& options, ShardWriter* writer)
       : tokenizer_(tokenizer),
         frame_(frame_of(tokenizer, options)),
-        cutter_(tokenizer),
         batch_bytes_(options.batch_bytes),
         writer_(writer),
         place_(writer->place()) {}
@@ -71,17 +69,8 @@ class TextPipeline {
     std::string text;
     ShardWriter::Place after;
   };
-  struct Piece {
-    std::string_view text;
-    const Document* document;
-    bool is_first, is_last;
-  };
-  std::vector<Piece> cut();
-  void tokenize(const Piece* begin, const Piece* end);
-
   const Tokenizer& tokenizer_;
   Frame frame_;
-  DocumentCutter cutter_;
   size_t batch_bytes_;
   ShardWriter* writer_;
   std::vector<Document> waiting_;
@@ -90,40 +79,18 @@ class TextPipeline {
   ShardWriter::Place place_;
 };
 
-std::vector<TextPipeline::Piece> TextPipeline::cut() {
-  std::vector<Piece> pieces;
-  for (const Document& document : waiting_) {
-    const std::vector<std::string_view> texts = cutter_.pieces(document.text);
-    for (size_t i = 0; i < texts.size(); ++i) {
-      pieces.push_back({texts[i], &document, i == 0, i + 1 == texts.size()});
-    }
-  }
-  return pieces;
-}
-
-void TextPipeline::tokenize(const Piece* begin, const Piece* end) {
+void TextPipeline::flush() {
   std::vector<std::string_view> texts;
-  for (const Piece* piece = begin; piece != end; ++piece) texts.push_back(piece->text);
-  const IdLists lists = tokenizer_.encode_ids(texts, false);
-  size_t from = 0;
-  for (const Piece* piece = begin; piece != end; ++piece) {
-    if (piece->is_first) writer_->append(frame_.before.data(), frame_.before.size());
-    const size_t to = lists.ends[static_cast<size_t>(piece - begin)];
-    writer_->append(lists.ids.data() + from, to - from);
-    from = to;
-    if (!piece->is_last) continue;
+  for (const Document& document : waiting_) texts.emplace_back(document.text);
+  const IdLists lists = tokenizer_.encode_ids(texts);
+  size_t begin = 0;
+  for (size_t i = 0; i < waiting_.size(); ++i) {
+    writer_->append(frame_.before.data(), frame_.before.size());
+    writer_->append(lists.ids.data() + begin, lists.ends[i] - begin);
     writer_->append(frame_.after.data(), frame_.after.size());
     writer_->end_document();
-    place_ = piece->document->after;
-  }
-}
-
-void TextPipeline::flush() {
-  const std::vector<Piece> pieces = cut();
-  for (size_t begin = 0, end = 0; begin < pieces.size(); begin = end) {
-    size_t n_bytes = 0;
-    while (end < pieces.size() && n_bytes < batch_bytes_) n_bytes += pieces[end++].text.size();
-    tokenize(&pieces[begin], pieces.data() + end);
+    begin = lists.ends[i];
+    place_ = waiting_[i].after;
   }
   waiting_.clear();
   n_waiting_ = 0;

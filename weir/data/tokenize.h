@@ -45,7 +45,7 @@ int64_t end_of_text(const Tokenizer& tokenizer);
 /// A second call after the first was killed, interrupted or failed goes on from its last record and
 /// makes the same file, byte by byte, as one that ran through; with other inputs (names, sizes,
 /// times of change), options or another tokenizer it begins anew. Shows progress; Ctrl-C leaves a
-/// record and is kInterrupted. Memory: the largest document and about 50 times batch_bytes. All
+/// record and is kInterrupted. Memory: the largest document and about 150 MB. All
 /// CPUs tokenise.
 TokenizeResult tokenize(const std::vector<std::filesystem::path>& inputs,
                         const std::optional<Tokenizer>& tokenizer, const std::filesystem::path& out,

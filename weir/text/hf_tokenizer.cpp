@@ -88,9 +88,10 @@ bool VocabularyTable::is_special(int64_t id) const {
 }
 
 HfTokenizer::HfTokenizer(WeirHfTokenizer* tokenizer, std::string name)
-    : tokenizer_(tokenizer), name_(std::move(name)) {}
+    : tokenizer_(tokenizer), words_(weir_hf_words_create()), name_(std::move(name)) {}
 
 void HfTokenizer::Free::operator()(WeirHfTokenizer* tokenizer) const { weir_hf_free(tokenizer); }
+void HfTokenizer::Free::operator()(WeirHfWords* words) const { weir_hf_words_free(words); }
 
 HfTokenizer HfTokenizer::from_json(std::string_view json, std::string name) {
   WeirHfTokenizer* tokenizer = nullptr;
@@ -153,13 +154,12 @@ std::vector<Encoding> HfTokenizer::encode_batch(const std::vector<std::string>& 
   return result;
 }
 
-IdLists HfTokenizer::encode_ids(const std::vector<std::string_view>& texts,
-                                bool add_special) const {
+IdLists HfTokenizer::encode_ids(const std::vector<std::string_view>& texts, bool by_words) const {
   const std::vector<WeirHfSlice> text_slices = slices(texts);
   WeirHfIdLists source{};
   WeirHfBytes error{};
-  check(weir_hf_encode_ids(tokenizer_.get(), text_slices.data(), text_slices.size(), add_special,
-                           &source, &error),
+  check(weir_hf_encode_ids(tokenizer_.get(), by_words ? words_.get() : nullptr, text_slices.data(),
+                           text_slices.size(), &source, &error),
         error, name_, "encode a batch");
   IdLists lists;
   lists.ids.assign(source.ids, source.ids + source.n_ids);

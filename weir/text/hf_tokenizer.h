@@ -9,6 +9,7 @@
 #include "weir/text/tokenizer.h"
 
 struct WeirHfTokenizer;
+struct WeirHfWords;
 
 namespace weir::text {
 
@@ -45,7 +46,8 @@ class HfTokenizer {
   /// Without `tokens`, which are the vocabulary's.
   Encoding encode(std::string_view text, bool add_special) const;
   std::vector<Encoding> encode_batch(const std::vector<std::string>& texts, bool add_special) const;
-  IdLists encode_ids(const std::vector<std::string_view>& texts, bool add_special) const;
+  /// `by_words`: cut into words, which must change no id (word_cuts.h).
+  IdLists encode_ids(const std::vector<std::string_view>& texts, bool by_words) const;
   std::string decode(const std::vector<int64_t>& ids, bool skip_special) const;
   std::optional<int64_t> id_of(std::string_view token) const;
   VocabularyTable vocabulary() const;
@@ -55,10 +57,12 @@ class HfTokenizer {
  private:
   struct Free {
     void operator()(WeirHfTokenizer* tokenizer) const;
+    void operator()(WeirHfWords* words) const;
   };
   HfTokenizer(WeirHfTokenizer* tokenizer, std::string name);
 
   std::unique_ptr<WeirHfTokenizer, Free> tokenizer_;
+  std::unique_ptr<WeirHfWords, Free> words_;  ///< Fills as texts are cut into words.
   std::string name_;
 };
 

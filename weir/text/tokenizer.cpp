@@ -27,6 +27,8 @@ void name_tokens(const text::VocabularyTable& vocabulary, Encoding* encoding) {
   for (const int64_t id : encoding->ids) encoding->tokens.emplace_back(vocabulary.token(id));
 }
 
+constexpr size_t kManyBytes = size_t{1} << 20;
+
 // A lone tokenizer.json does not say what its special tokens are for; these are so in every model.
 std::optional<int64_t> well_known_eos(const text::VocabularyTable& vocabulary) {
   for (int64_t id = 0; id < vocabulary.size(); ++id) {
@@ -91,8 +93,12 @@ std::vector<Encoding> Tokenizer::encode_batch(const std::vector<std::string>& te
   return encodings;
 }
 
-IdLists Tokenizer::encode_ids(const std::vector<std::string_view>& texts, bool add_special) const {
-  return state_->hf.encode_ids(texts, add_special);
+IdLists Tokenizer::encode_ids(const std::vector<std::string_view>& texts) const {
+  size_t n_bytes = 0;
+  for (const std::string_view text : texts) n_bytes += text.size();
+  // The question takes as long as some 300 KB of text.
+  const bool by_words = n_bytes >= kManyBytes && state_->allows_word_cuts();
+  return state_->hf.encode_ids(texts, by_words);
 }
 
 std::string Tokenizer::decode(const std::vector<int64_t>& ids, bool skip_special) const {

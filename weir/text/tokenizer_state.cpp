@@ -6,11 +6,17 @@
 #include <fmt/format.h>
 
 #include "weir/base/error.h"
+#include "weir/text/word_cuts.h"
 
 namespace weir {
 
 Tokenizer::State::State(text::HfTokenizer tokenizer)
     : hf(std::move(tokenizer)), vocabulary(hf.vocabulary()) {}
+
+bool Tokenizer::State::allows_word_cuts() const {
+  std::call_once(asked_, [&] { allows_word_cuts_ = text::allows_word_cuts(hf, vocabulary); });
+  return allows_word_cuts_;
+}
 
 void Tokenizer::State::complete_special() {
   if (!special.unk) special.unk = vocabulary.unk;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -16,6 +17,8 @@ struct Tokenizer::State {
 
   /// Fills in what follows from the vocabulary and from EOS. To be called once, last.
   void complete_special();
+  /// text::allows_word_cuts, asked once.
+  bool allows_word_cuts() const;
 
   text::HfTokenizer hf;
   text::VocabularyTable vocabulary;
@@ -23,6 +26,10 @@ struct Tokenizer::State {
   std::optional<std::string> chat_template;
   /// What else generation_config.json says (temperature, ...); kept for `save`.
   std::string generation_config = "{}";
+
+ private:
+  mutable std::once_flag asked_;
+  mutable bool allows_word_cuts_ = false;
 };
 
 namespace text {
