@@ -60,7 +60,7 @@ Evaluation evaluate_stream(const Transformer& transformer, const StreamOf& strea
     result.cross_entropy += of.cross_entropy.sum().item<double>();
     result.kl += (of.cross_entropy - of.entropy).sum().item<double>();
     const auto bits = [&](const at::Tensor& log) {
-      return -log.view(rows.sizes()).slice(1, 0, length - 1) / std::log(2.0);
+      return 0 - log.view(rows.sizes()).slice(1, 0, length - 1) / std::log(2.0);  // 0, not -0
     };
     surprisals.push_back(bits(of.log_p));
     targets.push_back(bits(of.log_q));

@@ -65,6 +65,8 @@ void eval(const EvalVerb& verb) {
   report.blocks.emplace_back(ablation_table(all, target.name));
   if (verb.ablate) {
     document["ablations"] = evaluations_json(all);
+  }
+  if (verb.ablate && lm.has_tokenizer()) {
     const auto classes = surprisal_by_class(tokens, own.of, all[0].of,
                                             [&](int64_t id) { return lm.token_text(id); });
     for (const ClassSurprisal& of : classes) {
