@@ -138,6 +138,11 @@ ordered_json to_json(const SteeringScore& score) {
 void steer(const SteerVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
   const Sweep sweep = parse_sweep(verb.sweep);
+  std::vector<ComponentId> ids;
+  if (!is_file(verb)) {
+    for (const std::string& word : verb.directions)
+      ids.push_back(component_named(word, "--directions"));
+  }
   const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
   const PromptSet all = read_prompts(verb.prompts, lm);
   require_usage(all.size() >= 4, "-n: expected at least 4 prompts, half of which are chosen on");
@@ -154,9 +159,6 @@ void steer(const SteerVerb& verb) {
     options.subspace = directions_from(verb.directions[0], lm.config().d_model);
     options.names = verb.directions;
   } else {
-    std::vector<ComponentId> ids;
-    for (const std::string& word : verb.directions)
-      ids.push_back(component_named(word, "--directions"));
     if (ids.empty()) ids = telling_components(lm, dev, layer / 2, layer, verb.n_directions);
     options.subspace = subspace_of(lm.transformer().weights(), lm.config(), ids);
     for (const ComponentId& id : ids) options.names.push_back(id.name());

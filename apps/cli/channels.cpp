@@ -152,7 +152,8 @@ HeadId head_named(const std::string& text, const std::string& option) {
 
 ComponentId component_named(const std::string& text, const std::string& option) {
   const size_t dot = text.rfind('.');
-  require_usage(dot != std::string::npos && dot + 1 < text.size() && text.size() - dot < 6 &&
+  require_usage(dot != std::string::npos && text.find('.') != dot && dot + 1 < text.size() &&
+                    text.size() - dot < 6 &&
                     text.find_first_not_of("0123456789", dot + 1) == std::string::npos,
                 fmt::format("{}: expected components as LAYER.HEAD.COMPONENT (20.0.0), found '{}'",
                             option, text));

@@ -68,6 +68,45 @@ TEST_F(Cli, ChannelsEditSavesAModel) {
       << "a folder that holds files";
 }
 
+TEST_F(Cli, ChannelsSteerATask) {
+  const std::string model = kGolden + "/models/llama_gqa_tied";
+  const std::string prompts = " --pairs " + kGolden + "/patch/pairs_llama_gqa_tied.safetensors";
+  const auto run = run_weir("channels steer " + model + prompts +
+                            " --directions 0.0.0,0.1.2 --mover 1.0 --sweep box:0.8:12 --controls 2 "
+                            "--json --save " +
+                            path("move.json") + " --html " + path("move.html"));
+  ASSERT_EQ(run.status, 0) << run.error;
+  const json result = json::parse(run.out)["result"];
+  EXPECT_EQ(result["directions"], (std::vector<std::string>{"0.0.0", "0.1.2"}));
+  EXPECT_EQ(result["moves"], 12);
+  EXPECT_EQ(result["controls"].size(), 2U);
+  EXPECT_EQ(result["alpha"].size(), 2U);
+  const json saved = json::parse(file_text(path("move.json")));
+  EXPECT_EQ(saved[0]["where"], "blocks.1.hook_resid_pre");
+  // The directions beside it are those that it was given: another run takes the file.
+  const auto again =
+      run_weir("channels steer " + model + prompts + " --directions " + path("move.safetensors") +
+               " --mover 1.0 --sweep box:0.8:12 --controls 2 --json");
+  ASSERT_EQ(again.status, 0) << again.error;
+  EXPECT_EQ(json::parse(again.out)["result"]["steered"], result["steered"]);
+  const auto use =
+      run_weir("run " + model + " --tokens " + kGolden +
+               "/patch/pairs_llama_gqa_tied.safetensors:clean --intervene " + path("move.json") +
+               " --save " + path("moved.safetensors") + " --quiet");
+  EXPECT_EQ(use.status, 0) << use.error;
+  for (const std::string sweep : {"box:1", "ball:1:4", "grid:x:3", "scale:2:1:5", "box:1:1"})
+    expect_usage_error("channels steer " + model + prompts + " --sweep " + sweep, "--sweep");
+}
+
+TEST_F(Cli, ChannelsSearchAndTextNameWhatTheyLack) {
+  expect_usage_error("channels steer " + kModel + " --task ioi --directions 0.0", "LAYER.HEAD");
+  expect_usage_error("channels text " + kModel + " --component 0.0", "LAYER.HEAD.COMPONENT");
+  const auto run = run_weir("channels text " + kModel + " --component 0.0.0");
+  EXPECT_EQ(run.status, 1);
+  EXPECT_NE(run.error.find("tokenizer"), std::string::npos) << run.error;
+  expect_usage_error("channels search " + kModel, "--pairs");
+}
+
 TEST_F(Cli, ChannelsRefuseWhatIsNotThere) {
   expect_usage_error("channels " + kModel + " --writer 0-1", "LAYER.HEAD");
   expect_usage_error("channels " + kModel + " --component 1", "--writer");
