@@ -49,11 +49,11 @@ TableBlock summary(const std::vector<UpdateRecord>& records,
   const UpdateRecord& last = records.back();
   table.rows = {{std::string("updates"), last.step},
                 {unit, last.units},
-                {std::string("loss of the last update"), last.loss},
-                {unit + " a second", last.units_per_second}};
+                {std::string("loss of the last update"), fmt::format("{:.4f}", last.loss)},
+                {unit + " a second", fmt::format("{:.0f}", last.units_per_second)}};
   if (!held_out.empty()) {
     table.rows.push_back({fmt::format("held-out loss after update {}", held_out.back().step),
-                          held_out.back().validation_loss});
+                          fmt::format("{:.4f}", held_out.back().validation_loss)});
   }
   return table;
 }
