@@ -54,6 +54,8 @@ const std::vector<Bench>& benches() {
       {"decode-8", "SmolLM2, 64 greedy tokens after 16, for 8 prompts at once", true,
        bench_decode_8},
       {"prefill", "SmolLM2, 512-token prompt, last logits", true, bench_prefill},
+      {"steer-sweep", "SmolLM2, 200 moves of the last position of 64 prompts of 40 tokens", true,
+       bench_steer_sweep},
   };
   return all;
 }

@@ -44,7 +44,8 @@ struct Bench {
 
 /// gemm, forward, forward-cache, hooks, given, train-step, mask-step, vocab-loss, patch-head-z,
 /// path-patching, attribution-grids, composition, composition-components, composition-xl,
-/// composition-7b, tokenize, lens, decode-1, decode-busy, decode-8, prefill.
+/// composition-7b, tokenize, lens, decode-1, decode-busy, decode-8, prefill,
+/// steer-sweep.
 const std::vector<Bench>& benches();
 
 /// What the figures depend on.

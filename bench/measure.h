@@ -35,6 +35,7 @@ Result bench_decode_1(const Options& options);
 Result bench_decode_busy(const Options& options);
 Result bench_decode_8(const Options& options);
 Result bench_prefill(const Options& options);
+Result bench_steer_sweep(const Options& options);
 Result bench_mask_step(const Options& options);
 Result bench_train_step(const Options& options);
 Result bench_vocab_loss(const Options& options);
