@@ -55,10 +55,10 @@ Result bench_steer_sweep(const Options& options) {
                             kPrompts, kLength, kLayer);
   result.amount = static_cast<double>(kMoves * kPrompts);
   result.unit = "prompts/s";
-  result.seconds =
-      measure(options.runs, [&] { sweep(prompts, answers, subspace, moves, place); });
-  LanguageModelShape above{config.n_layers - kLayer, config.d_model, config.d_mlp, config.d_vocab,
-                           config.n_kv_heads * config.d_head, config.gated_mlp};
+  result.seconds = measure(options.runs, [&] { sweep(prompts, answers, subspace, moves, place); });
+  LanguageModelShape above{
+      config.n_layers - kLayer,          config.d_model,  config.d_mlp, config.d_vocab,
+      config.n_kv_heads * config.d_head, config.gated_mlp};
   result.flops = forward_flops(above, result.amount, kLength, result.amount);
   result.peak_rss = peak_rss();
   Result alone;

@@ -56,6 +56,8 @@ ordered_json result_json(const ChannelDemo& demo) {
                                   {"component", channel.component},
                                   {"z", channel.z},
                                   {"inhibition", channel.inhibition},
+                                  {"inhibition_abba", channel.inhibition_abba},
+                                  {"inhibition_baba", channel.inhibition_baba},
                                   {"share_of_bias", channel.share},
                                   {"correlation", channel.correlation},
                                   {"p", channel.p},

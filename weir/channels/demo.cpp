@@ -75,6 +75,9 @@ InhibitionChannel channel_between(const LanguageModel& lm, const TokenBatch& bat
   const at::Tensor scores = at::tensor(channel.inhibitions, at::kDouble);
   channel.strongest = scores.argmax().item<int64_t>();
   channel.inhibition = channel.inhibitions[static_cast<size_t>(channel.component)];
+  const MoverBias& of_component = found.by_scores[static_cast<size_t>(channel.component)];
+  channel.inhibition_abba = of_component.order1;
+  channel.inhibition_baba = of_component.order0;
   channel.share = channel.inhibition / mover_bias(found.clean.scores, names).all;
   channel.correlation = spearman(composition, scores.abs());
   channel.p = permutation_p(composition, scores.abs(), channel.correlation, options.seed);

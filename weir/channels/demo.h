@@ -27,7 +27,8 @@ struct InhibitionChannel {
   std::vector<double> composition;   ///< [K] CS_i
   std::vector<double> inhibitions;   ///< [K] by path, before the softmax (scores)
   double inhibition = 0, share = 0;  ///< Of `component`; share of the mover's clean bias
-  double correlation = 0, p = 1;     ///< Spearman over components, permutation p-value
+  double inhibition_abba = 0, inhibition_baba = 0;  ///< The same, by the order of the names
+  double correlation = 0, p = 1;  ///< Spearman over components, permutation p-value
 };
 
 /// A weight edit that removes components of an inhibition head.

@@ -43,13 +43,14 @@ TableBlock role_table(const IoiHeads& heads) {
 
 TableBlock channel_table(const std::vector<InhibitionChannel>& channels) {
   TableBlock table{"Channels: by the weights and by what they do",
-                   {"inhibitor", "mover", "component", "z", "inhibition", "share of bias",
-                    "strongest", "correlation", "p"},
+                   {"inhibitor", "mover", "component", "z", "inhibition", "ABBA", "BABA",
+                    "share of bias", "strongest", "correlation", "p"},
                    {},
                    ""};
   for (const InhibitionChannel& c : channels) {
     table.rows.push_back({c.inhibitor.name(), c.mover.name(), c.component, c.z, c.inhibition,
-                          c.share, c.strongest, c.correlation, c.p});
+                          c.inhibition_abba, c.inhibition_baba, c.share, c.strongest, c.correlation,
+                          c.p});
   }
   table.note =
       "component: of the largest z among all that the mover's queries could read; inhibition: what "
