@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 
 #include <ATen/ATen.h>
 #include <fmt/format.h>
@@ -43,6 +44,7 @@ std::string notes_text(const PromptSet& set) {
 
 struct MakeVerb {
   std::string name, model, save;
+  int64_t times = 1;
   TaskOptions task;
   OutputOptions output;
 };
@@ -50,7 +52,12 @@ struct MakeVerb {
 void make(const MakeVerb& verb) {
   const Tokenizer tokenizer = load_tokenizer(resolve_model(verb.model));
   const PromptSet set = read_task(verb.name, verb.task, tokenizer);
-  write_prompt_set(set, verb.save);
+  if (std::filesystem::path(verb.save).extension() == ".txt") {
+    write_sentences(set, tokenizer, verb.times, verb.save);
+  } else {
+    require_usage(verb.times == 1, "--times goes with sentences: --save F.txt");
+    write_prompt_set(set, verb.save);
+  }
   TableBlock table{"First prompts", {"prompt", "answer", "wrong", "partner"}, {}, ""};
   for (size_t n = 0; n < std::min<size_t>(set.prompts.size(), 10); ++n) {
     const Prompt& prompt = set.prompts[n];
@@ -115,14 +122,18 @@ void add_make(Verb& group) {
       {"make",
        "makes the prompts of a task and saves them",
        "One prompt a line, as tokens of the model's tokenizer, with named positions, answers and "
-       "partners (docs/methods/tasks.md). The same seed gives the same prompts.",
+       "partners (docs/methods/tasks.md). The same seed gives the same prompts. Into a .txt file: "
+       "sentences to train on, each prompt with its answer.",
        {"weir tasks make ioi -n 200 --seed 0 --model smollm2-135m --save ioi.jsonl",
         "weir tasks make known_1000.json -n 50 --shots 2 --model smollm2-135m --save "
         "facts.jsonl"}});
   verb.argument("NAME", &options->name, "A task, or a file of prompts to convert")
       .option("--model", &options->model, "M", "Whose tokenizer cuts the prompts")
       .required();
-  add_output_file(verb, "--save", &options->save, "F.jsonl", "Where the prompts go").required();
+  add_output_file(verb, "--save", &options->save, "F.jsonl|F.txt", "Where the prompts go")
+      .required();
+  verb.option("--times", &options->times, "N", "Sentences: all of them N times, in other orders",
+              {1});
   add_task_options(verb, options->task);
   add_output_options(verb, options->output);
   verb.run([options] { make(*options); });

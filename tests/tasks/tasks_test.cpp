@@ -1,4 +1,7 @@
+#include <algorithm>
+#include <fstream>
 #include <set>
+#include <string>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -75,6 +78,20 @@ TEST_P(EveryTask, ComesBackFromItsFile) {
     EXPECT_EQ(a.labels, b.labels);
     EXPECT_EQ(a.groups, b.groups);
   }
+}
+
+TEST_P(EveryTask, IsTextToTrainOn) {
+  const io::TemporaryFolder folder;
+  const PromptSet set = make_task(GetParam(), some(5), smollm2());
+  write_sentences(set, smollm2(), 3, folder / "text.txt");
+  std::multiset<std::string> lines;
+  std::string line;
+  for (std::ifstream text(folder / "text.txt"); std::getline(text, line);) lines.insert(line);
+  EXPECT_EQ(static_cast<int64_t>(lines.size()), 3 * set.size());
+  std::vector<int64_t> whole = set.prompts[0].clean.tokens;
+  std::string first = smollm2().decode(whole, true) + smollm2().decode(set.prompts[0].answer) + ".";
+  std::replace(first.begin(), first.end(), '\n', ' ');
+  EXPECT_GE(lines.count(first), 3U) << first;
 }
 
 std::vector<std::string> task_names() {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "weir/base/draw.h"
 #include "weir/base/error.h"
 #include "weir/io/atomic_file.h"
 #include "weir/io/json.h"
@@ -200,6 +201,25 @@ void write_prompt_set(const PromptSet& set, const std::filesystem::path& path) {
     text += io::dump_json(entry) + "\n";
   }
   io::write_file(path, text);
+}
+
+void write_sentences(const PromptSet& set, const Tokenizer& tokenizer, int64_t times,
+                     const std::filesystem::path& file) {
+  std::vector<std::string> lines;
+  for (const Prompt& prompt : set.prompts) {
+    require(!prompt.answer.empty(), "{}: expected prompts with answers", set.task);
+    std::string line =
+        tokenizer.decode(prompt.clean.tokens, true) + tokenizer.decode(prompt.answer);
+    std::replace(line.begin(), line.end(), '\n', ' ');
+    lines.push_back(line + ".\n");
+  }
+  Draw draw(set.seed);
+  std::string text;
+  for (int64_t i = 0; i < times; ++i) {
+    draw.shuffle(lines);
+    for (const std::string& line : lines) text += line;
+  }
+  io::write_file(file, text);
 }
 
 }  // namespace weir

@@ -40,4 +40,9 @@ inline PromptSet read_prompt_set(const std::filesystem::path& path, const Tokeni
 /// As JSONL, tokens and text; read_prompt_set gives the same prompts back.
 void write_prompt_set(const PromptSet& set, const std::filesystem::path& path);
 
+/// Text to train on: each prompt with its answer and a full stop, one a line; `times` times, in
+/// another order each time.
+void write_sentences(const PromptSet& set, const Tokenizer& tokenizer, int64_t times,
+                     const std::filesystem::path& file);
+
 }  // namespace weir
