@@ -13,6 +13,7 @@
 #include "weir/lm/token_batch.h"
 #include "weir/patch/grids.h"
 #include "weir/tensor/convert.h"
+#include "weir/tensor/rank_correlation.h"
 
 namespace weir {
 namespace {

@@ -8,7 +8,6 @@
 
 #include "weir/lm/language_model.h"
 #include "weir/patch/readings.h"
-#include "weir/tensor/rank_correlation.h"
 
 /// Activation patching on grids of layer x position x head (Meng et al. 2022; Wang et al. 2022;
 /// TransformerLens's `patching`), exact and by gradients. docs/methods/patching.md.
