@@ -10,7 +10,6 @@
 #include "weir/base/progress.h"
 #include "weir/channels/demo.h"
 #include "weir/channels/improve.h"
-#include "weir/lm/token_batch.h"
 
 namespace weir::cli {
 namespace {
@@ -34,15 +33,15 @@ ordered_json to_json(const std::vector<FoundHead>& heads) {
   ordered_json list = ordered_json::array();
   for (const FoundHead& found : heads) {
     list.push_back({{"head", found.head.name()},
-                    {"effect", interval_json(found.effect)},
+                    {"effect", cli::to_json(found.effect)},
                     {"attention", found.attention}});
   }
   return list;
 }
 
 ordered_json result_json(const ChannelDemo& demo) {
-  ordered_json result = {{"accuracy", interval_json(demo.heads.accuracy)},
-                         {"logit_diff", interval_json(demo.heads.logit_diff)},
+  ordered_json result = {{"accuracy", cli::to_json(demo.heads.accuracy)},
+                         {"logit_diff", cli::to_json(demo.heads.logit_diff)},
                          {"movers", to_json(demo.heads.movers)},
                          {"negative_movers", to_json(demo.heads.negative)},
                          {"inhibition", to_json(demo.heads.inhibitors)},
@@ -67,7 +66,7 @@ ordered_json result_json(const ChannelDemo& demo) {
   for (const EditEffect& edit : demo.edits) {
     result["edits"].push_back({{"head", edit.head.name()},
                                {"components", edit.components},
-                               {"logit_diff", interval_json(edit.logit_diff)},
+                               {"logit_diff", cli::to_json(edit.logit_diff)},
                                {"controls_mean", edit.control_mean},
                                {"controls_lowest", edit.control_lowest},
                                {"loss_increase", edit.loss_increase}});
@@ -100,10 +99,7 @@ ListDemo list_demo(const LanguageModel& lm, const ChannelDemo& found, const Demo
   }
   if (lm.config().qk_norm == QkNorm::kNone) options.mover = found.channels[0].mover;
   options.steering.place.layer = last_written + 1;
-  const std::string stream = fmt::format("blocks.{}.hook_resid_pre", last_written + 1);
-  options.radius =
-      kDialRadius *
-      median_stream_norm(Experiments(lm, left_pad(dev.clean_rows()), {stream}), last_written + 1);
+  options.radius = kDialRadius * median_stream_norm(lm, dev, last_written + 1);
   options.steering.moves =
       draw_moves(static_cast<int64_t>(components.size()), options.radius, kDialMoves, verb.seed);
   options.steering.seed = verb.seed;

@@ -48,25 +48,19 @@ void search(const SearchVerb& verb) {
 }  // namespace
 
 nlohmann::ordered_json improvement_json(const ImprovedWeights& improved) {
-  ordered_json result = {{"baseline", interval_json(improved.baseline)},
-                         {"edited", interval_json(improved.edited)},
-                         {"gain", interval_json(improved.gain)},
-                         {"loss_increase", improved.search.loss_increase},
-                         {"by_place", improved.by_place},
-                         {"baseline_by_place", improved.baseline_by_place}};
+  ordered_json result = {
+      {"baseline", to_json(improved.baseline)}, {"edited", to_json(improved.edited)},
+      {"gain", to_json(improved.gain)},         {"loss_increase", improved.search.loss_increase},
+      {"by_place", improved.by_place},          {"baseline_by_place", improved.baseline_by_place}};
   result["components"] = ordered_json::object();
   for (const ComponentScale& one : improved.search.scales)
     result["components"][one.component.name()] = one.scale;
   result["controls"] = ordered_json::array();
   for (size_t i = 0; i < improved.control_gains.size(); ++i) {
-    result["controls"].push_back({{"gain", interval_json(improved.control_gains[i])},
+    result["controls"].push_back({{"gain", to_json(improved.control_gains[i])},
                                   {"loss_increase", improved.control_losses[i]}});
   }
   return result;
-}
-
-nlohmann::ordered_json interval_json(const MeanInterval& x) {
-  return {{"mean", x.mean}, {"low", x.low}, {"high", x.high}};
 }
 
 void save_edited(const LanguageModel& lm, Weights weights, const std::string& folder,

@@ -129,10 +129,10 @@ void save(const SteerVerb& verb, const SteerTaskOptions& options, const TaskStee
 }
 
 ordered_json to_json(const SteeringScore& score) {
-  return {{"constant", interval_json(score.constant)},
-          {"constant_gain", interval_json(score.constant_gain)},
-          {"dial", interval_json(score.dial)},
-          {"dial_gain", interval_json(score.dial_gain)}};
+  return {{"constant", cli::to_json(score.constant)},
+          {"constant_gain", cli::to_json(score.constant_gain)},
+          {"dial", cli::to_json(score.dial)},
+          {"dial_gain", cli::to_json(score.dial_gain)}};
 }
 
 void steer(const SteerVerb& verb) {
@@ -171,9 +171,7 @@ void steer(const SteerVerb& verb) {
     options.steering.place.layer = query.layer;
     options.steering.place.query_head = query.head;
   }
-  const std::string name = fmt::format("blocks.{}.hook_resid_pre", options.steering.place.layer);
-  const double length = median_stream_norm(Experiments(lm, left_pad(dev.clean_rows()), {name}),
-                                           options.steering.place.layer);
+  const double length = median_stream_norm(lm, dev, options.steering.place.layer);
   options.steering.moves = moves_of(sweep, verb.op, c, length, verb.prompts.task.seed);
   options.steering.n_controls = verb.controls;
   options.steering.seed = verb.prompts.task.seed;
@@ -196,7 +194,7 @@ nlohmann::ordered_json steering_json(const TaskSteering& steering,
   ordered_json result = {{"directions", options.names},
                          {"layer", options.steering.place.layer},
                          {"moves", options.steering.moves.size()},
-                         {"baseline", interval_json(r.baseline)},
+                         {"baseline", cli::to_json(r.baseline)},
                          {"steered", to_json(r.score)},
                          {"alpha", cli::to_json(options.steering.moves.alpha[r.chosen.constant])}};
   if (options.steering.moves.scale.defined())

@@ -24,10 +24,10 @@ struct TextVerb {
 };
 
 ordered_json to_json(const ClassLoss& loss) {
-  return {{"repeat", interval_json(loss.repeat)},
-          {"list", interval_json(loss.list)},
-          {"rest", interval_json(loss.rest)},
-          {"all", interval_json(loss.all)}};
+  return {{"repeat", cli::to_json(loss.repeat)},
+          {"list", cli::to_json(loss.list)},
+          {"rest", cli::to_json(loss.rest)},
+          {"all", cli::to_json(loss.all)}};
 }
 
 ordered_json result_json(const OpenText& found) {

@@ -6,7 +6,6 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "apps/cli/command.h"
-#include "weir/base/bootstrap.h"
 #include "weir/channels/channels.h"
 #include "weir/channels/edit.h"
 #include "weir/channels/improve.h"
@@ -20,8 +19,6 @@ HeadId head_named(const std::string& text, const std::string& option);
 ComponentId component_named(const std::string& text, const std::string& option);
 /// UsageError for a head that the model does not have.
 void require_head(const LanguageModel& lm, const HeadId& head, const std::string& option);
-
-nlohmann::ordered_json interval_json(const MeanInterval& x);
 
 nlohmann::ordered_json steering_json(const TaskSteering& steering, const SteerTaskOptions& options);
 nlohmann::ordered_json improvement_json(const ImprovedWeights& improved);

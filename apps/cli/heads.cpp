@@ -7,8 +7,6 @@
 
 #include "apps/cli/command.h"
 #include "apps/cli/verbs.h"
-#include "weir/base/draw.h"
-#include "weir/lm/token_batch.h"
 #include "weir/patch/head_scores.h"
 #include "weir/recall/head_readings.h"
 #include "weir/report/layer_blocks.h"
@@ -27,28 +25,6 @@ struct HeadsVerb {
   int64_t n = 10, half = 25;
   uint64_t seed = 0;
 };
-
-/// BOS where the model has one, then random ids twice.
-at::Tensor repeated_rows(const LanguageModel& lm, const HeadsVerb& verb) {
-  Draw draw(verb.seed);
-  const int64_t n_ids = lm.has_tokenizer()
-                            ? std::min(lm.tokenizer().vocab_size(), lm.config().d_vocab)
-                            : lm.config().d_vocab;
-  const auto bos = lm.has_tokenizer() ? lm.tokenizer().special().bos : std::optional<int64_t>();
-  std::vector<std::vector<int64_t>> rows;
-  for (int64_t b = 0; b < verb.n; ++b) {
-    std::vector<int64_t> half;
-    while (static_cast<int64_t>(half.size()) < verb.half) {
-      const auto id = static_cast<int64_t>(draw.below(static_cast<uint64_t>(n_ids)));
-      if (!lm.has_tokenizer() || !lm.tokenizer().is_special(id)) half.push_back(id);
-    }
-    std::vector<int64_t>& row = rows.emplace_back();
-    if (bos) row.push_back(*bos);
-    row.insert(row.end(), half.begin(), half.end());
-    row.insert(row.end(), half.begin(), half.end());
-  }
-  return left_pad(rows).tokens;
-}
 
 /// Share of some of the tokens that each head writes for when it reads them alone, [L, H]
 /// (recall/head_readings.h). NaN for a model of one layer.
@@ -72,7 +48,7 @@ at::Tensor copy_score(const LanguageModel& lm, const at::Tensor& rows) {
 void heads(const HeadsVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
   const LanguageModel lm = load(verb.model, "none", verb.output.is_kept());
-  const at::Tensor rows = repeated_rows(lm, verb);
+  const at::Tensor rows = repeated_rows(lm, verb.n, verb.half, verb.seed);
   const HeadScores scores = head_scores(lm, rows, verb.half);
   const std::vector<std::pair<std::string, at::Tensor>> all = {
       {"induction", scores.induction},

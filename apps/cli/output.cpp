@@ -105,6 +105,10 @@ nlohmann::ordered_json to_json(const at::Tensor& tensor) {
   return list;
 }
 
+nlohmann::ordered_json to_json(const MeanInterval& interval) {
+  return {{"mean", interval.mean}, {"low", interval.low}, {"high", interval.high}};
+}
+
 void print(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
     fail(ErrorCode::kUnavailable, "stdout: cannot be written (disk full?)");

@@ -5,6 +5,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "apps/cli/verb.h"
+#include "weir/base/bootstrap.h"
 #include "weir/report/report.h"
 
 namespace at {
@@ -39,6 +40,9 @@ void write_files(const Report& report, const OutputOptions& output);
 
 /// A tensor as nested lists of numbers; null when it is undefined.
 nlohmann::ordered_json to_json(const at::Tensor& tensor);
+
+/// {"mean", "low", "high"}
+nlohmann::ordered_json to_json(const MeanInterval& interval);
 
 /// On stdout; kUnavailable when it cannot be written.
 void print(const std::string& text);

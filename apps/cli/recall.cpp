@@ -87,9 +87,7 @@ TokenBatch text_batch(const std::vector<int64_t>& ids, int64_t n_ctx) {
           {}};
 }
 
-ordered_json to_json(const MeanInterval& x) {
-  return {{"mean", x.mean}, {"low", x.low}, {"high", x.high}};
-}
+using cli::to_json;
 
 ordered_json to_json(const std::vector<HeadFinding>& heads) {
   ordered_json list = ordered_json::array();

@@ -87,7 +87,7 @@ void score(const ScoreVerb& verb) {
   const PromptSet set = read_task(verb.source, verb.task, lm);
   check_ids(set, lm);
   set.answers();  // Refuses a prompt without an answer before the model runs.
-  ScoreOptions options;
+  PromptScoreOptions options;
   options.whole_answer = verb.whole;
   options.interventions = read_interventions(verb.intervene);
   const PromptScores scores = score_prompts(lm, set, options);

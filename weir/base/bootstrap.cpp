@@ -6,6 +6,8 @@
 #include <map>
 #include <numeric>
 
+#include <fmt/format.h>
+
 #include "weir/base/draw.h"
 #include "weir/base/error.h"
 
@@ -55,6 +57,16 @@ MeanInterval bootstrap_mean(const std::vector<double>& values, const std::vector
   const double mean =
       std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
   return {mean, at(0.025), at(0.975), static_cast<int64_t>(values.size())};
+}
+
+std::string interval_text(const MeanInterval& interval, int digits) {
+  return fmt::format("{0:.{3}f} [{1:.{3}f}, {2:.{3}f}]", interval.mean, interval.low, interval.high,
+                     digits);
+}
+
+std::string change_text(const MeanInterval& interval, int digits) {
+  return fmt::format("{0:+.{3}f} [{1:+.{3}f}, {2:+.{3}f}]", interval.mean, interval.low,
+                     interval.high, digits);
 }
 
 }  // namespace weir

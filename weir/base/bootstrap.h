@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace weir {
@@ -15,6 +16,10 @@ struct MeanInterval {
   bool is_below_zero() const { return high < 0; }
   bool is_above_zero() const { return low > 0; }
 };
+/// "0.31 [0.25, 0.37]" with so many digits behind the point; a change has its sign: "+0.31 [...]".
+std::string interval_text(const MeanInterval& interval, int digits);
+std::string change_text(const MeanInterval& interval, int digits);
+
 MeanInterval bootstrap_mean(const std::vector<double>& values, uint64_t seed = 0);
 /// Whole clusters (the prompts of a subject, by any ids) are drawn together: prompts that share a
 /// subject are not independent.

@@ -7,9 +7,7 @@
 namespace weir {
 namespace {
 
-std::string interval(const MeanInterval& x) {
-  return fmt::format("{:.2f} [{:.2f}, {:.2f}]", x.mean, x.low, x.high);
-}
+constexpr int kDigits = 2;
 
 std::string names(const std::vector<FoundHead>& heads) {
   std::vector<std::string> list;
@@ -22,8 +20,8 @@ TableBlock role_table(const IoiHeads& heads) {
       "Heads and the parts that they play", {"part", "head", "effect", "attention"}, {}, ""};
   const auto add = [&](const char* part, const std::vector<FoundHead>& list, size_t most) {
     for (size_t i = 0; i < std::min(most, list.size()); ++i) {
-      table.rows.push_back(
-          {std::string(part), list[i].head.name(), interval(list[i].effect), list[i].attention});
+      table.rows.push_back({std::string(part), list[i].head.name(),
+                            interval_text(list[i].effect, kDigits), list[i].attention});
     }
   };
   add("mover", heads.movers, 8);
@@ -85,8 +83,8 @@ TableBlock edit_table(const std::vector<EditEffect>& edits) {
                    ""};
   for (const EditEffect& edit : edits) {
     table.rows.push_back({edit.head.name(), fmt::format("{}", fmt::join(edit.components, " ")),
-                          interval(edit.logit_diff), edit.control_mean, edit.control_lowest,
-                          fmt::format("{:+.2f} %", 100 * edit.loss_increase)});
+                          interval_text(edit.logit_diff, kDigits), edit.control_mean,
+                          edit.control_lowest, fmt::format("{:+.2f} %", 100 * edit.loss_increase)});
   }
   return table;
 }
@@ -99,8 +97,9 @@ Report demo_report(const LanguageModel&, const ChannelDemo& demo) {
   report.blocks.push_back(TextBlock{
       "", fmt::format(
               "Indirect objects: accuracy {}, logit difference {}. Movers {}; inhibition heads {}.",
-              interval(demo.heads.accuracy), interval(demo.heads.logit_diff),
-              names(demo.heads.movers), names(demo.heads.inhibitors))});
+              interval_text(demo.heads.accuracy, kDigits),
+              interval_text(demo.heads.logit_diff, kDigits), names(demo.heads.movers),
+              names(demo.heads.inhibitors))});
   report.blocks.push_back(role_table(demo.heads));
   if (demo.channels.empty()) return report;
   report.blocks.push_back(channel_table(demo.channels));

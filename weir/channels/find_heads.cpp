@@ -6,7 +6,6 @@
 #include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
-#include "weir/base/draw.h"
 #include "weir/base/error.h"
 #include "weir/lens/attribution.h"
 #include "weir/lm/token_batch.h"
@@ -53,24 +52,6 @@ class Attention {
   const LanguageModel& lm_;
   ActivationCache cache_;
 };
-
-/// BOS where there is one, then random ids, twice.
-at::Tensor repeated_tokens(const LanguageModel& lm, uint64_t seed) {
-  Draw draw(seed);
-  std::vector<std::vector<int64_t>> rows;
-  for (int64_t b = 0; b < kRandomRows; ++b) {
-    std::vector<int64_t> half;
-    while (static_cast<int64_t>(half.size()) < kRandomHalf) {
-      half.push_back(static_cast<int64_t>(draw.below(static_cast<uint64_t>(lm.config().d_vocab))));
-    }
-    std::vector<int64_t>& row = rows.emplace_back();
-    if (lm.has_tokenizer() && lm.tokenizer().special().bos)
-      row.push_back(*lm.tokenizer().special().bos);
-    row.insert(row.end(), half.begin(), half.end());
-    row.insert(row.end(), half.begin(), half.end());
-  }
-  return left_pad(rows).tokens;
-}
 
 std::vector<FoundHead> attending(const at::Tensor& scores) {  // [L, H]
   std::vector<FoundHead> found;
@@ -123,7 +104,8 @@ IoiHeads find_ioi_heads(const LanguageModel& lm, const PromptSet& set, uint64_t 
   sort_by(&found.negative, false);
   const at::Tensor duplicate = attention.between(s2, s1).to(at::kDouble).mean(-1);
   found.duplicate = attending(duplicate);
-  const HeadScores scores = head_scores(lm, repeated_tokens(lm, seed), kRandomHalf);
+  const HeadScores scores =
+      head_scores(lm, repeated_rows(lm, kRandomRows, kRandomHalf, seed), kRandomHalf);
   found.previous = attending(scores.previous_token);
   found.induction = attending(scores.induction);
   if (found.movers.empty()) return found;

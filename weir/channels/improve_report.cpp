@@ -7,13 +7,7 @@
 namespace weir {
 namespace {
 
-std::string interval(const MeanInterval& x) {
-  return fmt::format("{:.3f} [{:.3f}, {:.3f}]", x.mean, x.low, x.high);
-}
-
-std::string gain(const MeanInterval& x) {
-  return fmt::format("{:+.3f} [{:+.3f}, {:+.3f}]", x.mean, x.low, x.high);
-}
+constexpr int kDigits = 3;
 
 /// Mean and highest of the controls.
 template <typename T, typename Of>
@@ -60,10 +54,12 @@ std::vector<Block> steering_blocks(const TaskSteering& steering, const SteerTask
   TableBlock table{
       fmt::format("Steering within {}", fmt::join(options.names, " ")),
       {"move", "accuracy", "gain", "random subspaces: gain"},
-      {{std::string("none"), interval(r.baseline), std::string(), std::string()},
-       {std::string("the same for all"), interval(r.score.constant), gain(r.score.constant_gain),
+      {{std::string("none"), interval_text(r.baseline, kDigits), std::string(), std::string()},
+       {std::string("the same for all"), interval_text(r.score.constant, kDigits),
+        change_text(r.score.constant_gain, kDigits),
         controls(r.controls, [](const SteeringScore& s) { return s.constant_gain.mean; })},
-       {std::string("by place (dial)"), interval(r.score.dial), gain(r.score.dial_gain),
+       {std::string("by place (dial)"), interval_text(r.score.dial, kDigits),
+        change_text(r.score.dial_gain, kDigits),
         controls(r.controls, [](const SteeringScore& s) { return s.dial_gain.mean; })}},
       fmt::format("of {} moves the best on other prompts; random subspaces had as many "
                   "dimensions and moves. The dial is told which place is asked for.",
@@ -81,14 +77,15 @@ std::vector<Block> improvement_blocks(const ImprovedWeights& improved) {
   TableBlock table{
       "An edit of the weights",
       {"weights", "accuracy", "gain", "loss on neutral text"},
-      {{std::string("as loaded"), interval(improved.baseline), std::string(), std::string()},
+      {{std::string("as loaded"), interval_text(improved.baseline, kDigits), std::string(),
+        std::string()},
        {fmt::format("{} components scaled", improved.search.scales.size()),
-        interval(improved.edited), gain(improved.gain),
+        interval_text(improved.edited, kDigits), change_text(improved.gain, kDigits),
         fmt::format("{:+.2f} %", 100 * improved.search.loss_increase)}},
       "chosen on other prompts; random components of the same layers by the same search"};
   for (size_t i = 0; i < improved.control_gains.size(); ++i) {
     table.rows.push_back({fmt::format("as many random ones ({})", i + 1), std::string(),
-                          gain(improved.control_gains[i]),
+                          change_text(improved.control_gains[i], kDigits),
                           fmt::format("{:+.2f} %", 100 * improved.control_losses[i])});
   }
   TableBlock factors{"Factors", {"component", "factor"}, {}, ""};

@@ -196,8 +196,7 @@ OpenText open_text(const LanguageModel& lm, const std::vector<int64_t>& tokens,
 
 Report open_text_report(const OpenText& found) {
   const auto interval = [](const MeanInterval& x) {
-    return x.n == 0 ? std::string("none")
-                    : fmt::format("{:+.4f} [{:+.4f}, {:+.4f}]", x.mean, x.low, x.high);
+    return x.n == 0 ? std::string("none") : change_text(x, 4);
   };
   const auto controls = [&](MeanInterval ClassLoss::*which) {
     double sum = 0;

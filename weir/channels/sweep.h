@@ -65,7 +65,7 @@ SteeringResult steer_task(const LanguageModel& lm, const PromptSet& dev, const P
                           const Subspace& subspace, const SteeringOptions& options);
 
 /// Median length of the stream entering `layer` at the last position: what moves are measured with.
-double median_stream_norm(const Experiments& prompts, int64_t layer);
+double median_stream_norm(const LanguageModel& lm, const PromptSet& set, int64_t layer);
 
 /// The place of each prompt, 0 where the task has no such group.
 std::vector<int64_t> places_of(const PromptSet& set);

@@ -34,7 +34,7 @@ at::Tensor whole_log_probs(const LanguageModel& lm, const std::vector<Prompt>& p
 }  // namespace
 
 PromptScores score_prompts(const LanguageModel& lm, const PromptSet& set,
-                           const ScoreOptions& options) {
+                           const PromptScoreOptions& options) {
   RunOptions run;
   run.interventions = options.interventions;
   run.logits = LogitsAt::kLast;

@@ -9,7 +9,7 @@
 
 namespace weir {
 
-struct ScoreOptions {
+struct PromptScoreOptions {
   bool whole_answer = false;  ///< Also the log-probability of all of the answer's tokens.
   int64_t batch = 64;         ///< Prompts of one forward.
   std::vector<Intervention> interventions;
@@ -25,6 +25,6 @@ struct PromptScores {
 };
 
 PromptScores score_prompts(const LanguageModel& lm, const PromptSet& set,
-                           const ScoreOptions& options = {});
+                           const PromptScoreOptions& options = {});
 
 }  // namespace weir

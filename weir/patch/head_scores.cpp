@@ -1,10 +1,16 @@
 #include "weir/patch/head_scores.h"
 
+#include <algorithm>
+#include <optional>
+#include <vector>
+
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
+#include "weir/base/draw.h"
 #include "weir/base/error.h"
+#include "weir/lm/token_batch.h"
 #include "weir/model/heads.h"
 
 namespace weir {
@@ -17,6 +23,27 @@ at::Tensor mean_back(const at::Tensor& pattern, int64_t from, int64_t back) {
 }
 
 }  // namespace
+
+at::Tensor repeated_rows(const LanguageModel& lm, int64_t n, int64_t half, uint64_t seed) {
+  Draw draw(seed);
+  const int64_t n_ids = lm.has_tokenizer()
+                            ? std::min(lm.tokenizer().vocab_size(), lm.config().d_vocab)
+                            : lm.config().d_vocab;
+  const auto bos = lm.has_tokenizer() ? lm.tokenizer().special().bos : std::optional<int64_t>();
+  std::vector<std::vector<int64_t>> rows;
+  for (int64_t b = 0; b < n; ++b) {
+    std::vector<int64_t> ids;
+    while (static_cast<int64_t>(ids.size()) < half) {
+      const auto id = static_cast<int64_t>(draw.below(static_cast<uint64_t>(n_ids)));
+      if (!lm.has_tokenizer() || !lm.tokenizer().is_special(id)) ids.push_back(id);
+    }
+    std::vector<int64_t>& row = rows.emplace_back();
+    if (bos) row.push_back(*bos);
+    row.insert(row.end(), ids.begin(), ids.end());
+    row.insert(row.end(), ids.begin(), ids.end());
+  }
+  return left_pad(rows).tokens;
+}
 
 HeadScores head_scores(const LanguageModel& lm, const at::Tensor& tokens, int64_t half) {
   const at::NoGradGuard no_grad;

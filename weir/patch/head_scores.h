@@ -18,6 +18,10 @@ struct HeadScores {
 /// `tokens` int64 [B, begin + 2 N].
 HeadScores head_scores(const LanguageModel& lm, const at::Tensor& tokens, int64_t half);
 
+/// `n` rows for head_scores: BOS where the tokenizer has one, then `half` random ids twice, none of
+/// them special. int64 [n, begin + 2 half]; the same seed gives the same rows.
+at::Tensor repeated_rows(const LanguageModel& lm, int64_t n, int64_t half, uint64_t seed);
+
 /// Sum of the real parts over the sum of the magnitudes of the eigenvalues of a square matrix; in
 /// float64.
 double eigenvalue_positivity(const at::Tensor& matrix);

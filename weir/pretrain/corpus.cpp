@@ -67,8 +67,9 @@ data::TokenRows rows_of(const Shards& shards, const std::vector<double>& weights
 
 }  // namespace
 
-Corpus open_corpus(Recipe& recipe, const fs::path& folder, std::optional<Tokenizer> of_model) {
-  Corpus corpus;
+TrainingCorpus open_corpus(Recipe& recipe, const fs::path& folder,
+                           std::optional<Tokenizer> of_model) {
+  TrainingCorpus corpus;
   corpus.tokenizer = std::move(of_model);
   const std::vector<fs::path> inputs = recipe.paths("data.text");
   Shards shards;

@@ -12,7 +12,7 @@
 namespace weir {
 
 /// What a model is trained on, and what is held out.
-struct Corpus {
+struct TrainingCorpus {
   std::optional<Tokenizer> tokenizer;  ///< Unset: shards of ids alone.
   int64_t vocab_size = 0;
   std::unique_ptr<const data::TokenRows> training;
@@ -30,7 +30,7 @@ struct Corpus {
 ///
 /// `of_model`: that of a model that is trained further; then there is no other. FOLDER keeps the
 /// tokenizer and the shard, and a second call takes them from there.
-Corpus open_corpus(Recipe& recipe, const std::filesystem::path& folder,
-                   std::optional<Tokenizer> of_model);
+TrainingCorpus open_corpus(Recipe& recipe, const std::filesystem::path& folder,
+                           std::optional<Tokenizer> of_model);
 
 }  // namespace weir

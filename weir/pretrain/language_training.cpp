@@ -24,7 +24,7 @@ std::optional<Tokenizer> tokenizer_of(const fs::path& from) {
   return load_tokenizer(from);
 }
 
-LoadedModel starting_model(Recipe& recipe, const fs::path& from, const Corpus& corpus) {
+LoadedModel starting_model(Recipe& recipe, const fs::path& from, const TrainingCorpus& corpus) {
   if (from.empty()) return new_model(recipe, corpus.vocab_size, corpus.tokenizer);
   for (const char* key : {"model.config", "model.config_file", "model.seed", "tokenizer"}) {
     recipe.leave(key);

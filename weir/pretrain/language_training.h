@@ -29,7 +29,7 @@ class LanguageTraining final : public Trainee {
 
   const TrainingRunOptions& options() const { return run_; }
   const LoadedModel& model() const { return model_; }
-  const Corpus& corpus() const { return corpus_; }
+  const TrainingCorpus& corpus() const { return corpus_; }
 
   Update update(int64_t step, double rate) override;
   double validate() override;
@@ -44,7 +44,7 @@ class LanguageTraining final : public Trainee {
   void load_weights(const std::filesystem::path& folder);
 
   std::shared_ptr<ProcessGroup> group_;
-  Corpus corpus_;
+  TrainingCorpus corpus_;
   LoadedModel model_;
   std::string base_;  ///< model.from
   std::shared_ptr<Lora> adapter_;

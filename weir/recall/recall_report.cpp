@@ -12,13 +12,9 @@
 namespace weir {
 namespace {
 
-std::string range(const MeanInterval& x) {
-  return fmt::format("{:+.2f} [{:+.2f}, {:+.2f}]", x.mean, x.low, x.high);
-}
+std::string range(const MeanInterval& x) { return change_text(x, 2); }
 
-std::string share(const MeanInterval& x) {
-  return fmt::format("{:.2f} [{:.2f}, {:.2f}]", x.mean, x.low, x.high);
-}
+std::string share(const MeanInterval& x) { return interval_text(x, 2); }
 
 std::string title_of(const RecallResult& result) {
   return fmt::format("{}, {}", result.task,

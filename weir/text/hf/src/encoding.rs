@@ -60,6 +60,12 @@ pub unsafe extern "C" fn weir_hf_encode(
 }
 
 /// # Safety
+/// `texts` has `n_texts` readable texts, which outlive the result.
+unsafe fn text_list<'a>(texts: *const Slice, n_texts: usize) -> Outcome<Vec<&'a str>> {
+    list(texts, n_texts).iter().map(|text| text.text()).collect()
+}
+
+/// # Safety
 /// As `weir_hf_encode`; `out` has room for one encoding a text.
 #[no_mangle]
 pub unsafe extern "C" fn weir_hf_encode_batch(
@@ -71,11 +77,7 @@ pub unsafe extern "C" fn weir_hf_encode_batch(
     error: *mut Bytes,
 ) -> Status {
     guard(error, || {
-        let texts: Outcome<Vec<&str>> = list(texts, n_texts)
-            .iter()
-            .map(|text| text.text())
-            .collect();
-        let encodings = (*tokenizer).encode_batch(texts?, add_special)?;
+        let encodings = (*tokenizer).encode_batch(text_list(texts, n_texts)?, add_special)?;
         for (index, encoding) in encodings.into_iter().enumerate() {
             out.add(index).write(encoding.into());
         }
@@ -239,11 +241,7 @@ pub unsafe extern "C" fn weir_hf_encode_ids(
     error: *mut Bytes,
 ) -> Status {
     guard(error, || {
-        let texts: Outcome<Vec<&str>> = list(texts, n_texts)
-            .iter()
-            .map(|text| text.text())
-            .collect();
-        let (ids, ends) = lists_of_ids(&*tokenizer, words.as_ref(), &texts?)?;
+        let (ids, ends) = lists_of_ids(&*tokenizer, words.as_ref(), &text_list(texts, n_texts)?)?;
         let (ids, n_ids) = leak(ids);
         let (ends, n_ends) = leak(ends);
         out.write(IdLists {
