@@ -89,7 +89,7 @@ endfunction()
 # Every entry carries the module's name as a label.
 #
 # GOLDEN topics have an entry golden-TOPIC.MODULE of their own, with the label golden-TOPIC: the suites
-# whose names begin with Golden and the topic (GoldenModels...). They find their cases when they run.
+# whose names begin with Golden and the topic (GoldenModels..., GoldenSaeFormats... for sae-formats). They find their cases when they run.
 # SLOW_GOLDEN topics have the label `slow` too.
 function(weir_test module)
   cmake_parse_arguments(ARG "TORCH" "SHARDS" "SOURCES;LINK;LABELS;GOLDEN;SLOW_GOLDEN" ${ARGN})
@@ -116,10 +116,15 @@ function(weir_test module)
                          PROPERTIES LABELS "${labels}" DISCOVERY_TIMEOUT 60)
   endif()
   foreach(topic IN LISTS ARG_GOLDEN ARG_SLOW_GOLDEN)
-    string(SUBSTRING ${topic} 0 1 first)
-    string(SUBSTRING ${topic} 1 -1 rest)
-    string(TOUPPER ${first} first)
-    set(suites "Golden${first}${rest}*")
+    set(suites "Golden")
+    string(REPLACE "-" ";" words ${topic})
+    foreach(word IN LISTS words)
+      string(SUBSTRING ${word} 0 1 first)
+      string(SUBSTRING ${word} 1 -1 rest)
+      string(TOUPPER ${first} first)
+      string(APPEND suites "${first}${rest}")
+    endforeach()
+    string(APPEND suites "*")
     add_test(NAME golden-${topic}.${module} COMMAND ${target} "--gtest_filter=${suites}:*/${suites}")
     set(topic_labels golden-${topic} ${labels})
     if(topic IN_LIST ARG_SLOW_GOLDEN)
