@@ -15,6 +15,16 @@ namespace weir {
 namespace {
 
 constexpr int kResamples = 2000;
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+/// The interval of a statistic of `value` whose resamples are these.
+MeanInterval interval_of(double value, std::vector<double> resamples, size_t n) {
+  std::sort(resamples.begin(), resamples.end());
+  const auto at = [&](double share) {
+    return resamples[static_cast<size_t>(std::lround(share * (kResamples - 1)))];
+  };
+  return {value, at(0.025), at(0.975), static_cast<int64_t>(n)};
+}
 
 }  // namespace
 
@@ -29,7 +39,6 @@ MeanInterval bootstrap_mean(const std::vector<double>& values, const std::vector
   require(values.size() == cluster.size(),
           "bootstrap: expected a cluster for each of {} values, got {}", values.size(),
           cluster.size());
-  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
   if (values.empty()) return {kNaN, kNaN, kNaN, 0};
   std::map<int64_t, std::pair<double, int64_t>> by_cluster;  // sum, number
   for (size_t i = 0; i < values.size(); ++i) {
@@ -50,13 +59,25 @@ MeanInterval bootstrap_mean(const std::vector<double>& values, const std::vector
     }
     mean = total / static_cast<double>(n);
   }
-  std::sort(means.begin(), means.end());
-  const auto at = [&](double share) {
-    return means[static_cast<size_t>(std::lround(share * (kResamples - 1)))];
-  };
   const double mean =
       std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-  return {mean, at(0.025), at(0.975), static_cast<int64_t>(values.size())};
+  return interval_of(mean, std::move(means), values.size());
+}
+
+MeanInterval bootstrap_statistic(
+    int64_t n, const std::function<double(const std::vector<int64_t>& drawn)>& statistic,
+    uint64_t seed) {
+  if (n == 0) return {kNaN, kNaN, kNaN, 0};
+  std::vector<int64_t> drawn(static_cast<size_t>(n));
+  std::iota(drawn.begin(), drawn.end(), 0);
+  const double value = statistic(drawn);
+  Draw draw(seed);
+  std::vector<double> resamples(kResamples);
+  for (double& resample : resamples) {
+    for (int64_t& i : drawn) i = static_cast<int64_t>(draw.below(static_cast<uint64_t>(n)));
+    resample = statistic(drawn);
+  }
+  return interval_of(value, std::move(resamples), static_cast<size_t>(n));
 }
 
 std::string interval_text(const MeanInterval& interval, int digits) {

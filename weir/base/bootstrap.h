@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,5 +26,9 @@ MeanInterval bootstrap_mean(const std::vector<double>& values, uint64_t seed = 0
 /// subject are not independent.
 MeanInterval bootstrap_mean(const std::vector<double>& values, const std::vector<int64_t>& cluster,
                             uint64_t seed = 0);
+/// Any statistic of `n` things drawn with replacement: `mean` is that of all of them, each once.
+MeanInterval bootstrap_statistic(
+    int64_t n, const std::function<double(const std::vector<int64_t>& drawn)>& statistic,
+    uint64_t seed = 0);
 
 }  // namespace weir
