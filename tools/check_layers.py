@@ -98,10 +98,11 @@ def check_file(path, where, room, layers):
 
 
 def check_depends(path, where, room, layers):
-    """DEPENDS names libraries: a module, or the last part of a sub-folder that is a library."""
+    """DEPENDS names libraries: a module, or a sub-folder that is a library (sae/kinds: sae_kinds, or
+    its last part alone)."""
     depends = re.search(r"weir_library\(\w+[^)]*DEPENDS ([a-z_ ]+)", path.read_text())
     for name in sorted(depends.group(1).split() if depends else []):
-        rooms = [other for other in layers.allowed if other.split("/")[-1] == name]
+        rooms = [other for other in layers.allowed if name in (other.split("/")[-1], other.replace("/", "_"))]
         if not any(layers.may(room, other) for other in rooms):
             yield f"{where}: DEPENDS names {name}, tools/layers.txt does not"
 

@@ -37,8 +37,8 @@ WordAbsorption of_word(double projection, const at::Tensor& values, const Latent
   word.fraction = fraction_of(projection, parts.index_select(0, latents.main).sum().item<double>(),
                               sum_of_largest(carried, options.max_absorbers), options.proportion);
   const int64_t top = parts.argmax().item<int64_t>();
-  const bool silent = values.index_select(0, latents.main).abs().max().item<double>() <
-                      options.silent;
+  const bool silent =
+      values.index_select(0, latents.main).abs().max().item<double>() < options.silent;
   word.is_full = silent && projection >= 0 &&
                  latents.cosine[top].item<double>() >= options.full_cosine &&
                  parts[top].item<double>() / projection >= options.proportion;

@@ -7,9 +7,9 @@
 
 #include <ATen/core/Tensor.h>
 
-/// Feature absorption (Chanin et al. 2409.14507, with SAEBench's absorption fraction): a latent that
-/// stands for "begins with S" and is silent on "snake", because another latent that fires on snakes
-/// carries that direction too.
+/// Feature absorption (Chanin et al. 2409.14507, with SAEBench's absorption fraction): a latent
+/// that stands for "begins with S" and is silent on "snake", because another latent that fires on
+/// snakes carries that direction too.
 namespace weir {
 
 struct AbsorptionOptions {
@@ -25,10 +25,10 @@ struct WordAbsorption {
   double fraction = 0;    ///< Of the projection, what absorbers carry instead of main latents.
   bool is_full = false;   ///< All main latents silent, one absorber in their place.
 };
-/// Of words whose activations x [N, D] (what the dictionary reads) have latents [N, F]; `probe` [D],
-/// of any length; W_dec [F, D]; `main`: the latents that stand for the concept.
-/// A latent's projection is its value times the cosine of its decoder row, as upstream has it (of
-/// unit rows this is the projection of its part).
+/// Of words whose activations x [N, D] (what the dictionary reads) have latents [N, F]; `probe`
+/// [D], of any length; W_dec [F, D]; `main`: the latents that stand for the concept. A latent's
+/// projection is its value times the cosine of its decoder row, as upstream has it (of unit rows
+/// this is the projection of its part).
 std::vector<WordAbsorption> absorption(const at::Tensor& x, const at::Tensor& latents,
                                        const at::Tensor& W_dec, const at::Tensor& probe,
                                        const std::vector<int64_t>& main,

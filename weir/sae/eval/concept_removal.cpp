@@ -47,8 +47,7 @@ int scr_metric_direction(double biased_1, double biased_2) {
 }
 
 TppScore tpp_score(const std::map<std::string, double>& clean,
-                   const std::map<std::string, double>& ablated,
-                   const std::string& ablated_class) {
+                   const std::map<std::string, double>& ablated, const std::string& ablated_class) {
   require(clean.count(ablated_class) == 1 && clean.size() == ablated.size() && clean.size() > 1,
           "TPP: expected accuracies of the same classes, {} among them", ablated_class);
   TppScore score;

@@ -22,8 +22,7 @@ at::Tensor pool_tokens(const at::Tensor& x);
 /// negative differences of means to 0 (its effects may be negative).
 enum class EffectKind { kScr, kTpp };
 at::Tensor latent_effects(const at::Tensor& positive, const at::Tensor& negative,
-                          const at::Tensor& probe_weight, const at::Tensor& W_dec,
-                          EffectKind kind);
+                          const at::Tensor& probe_weight, const at::Tensor& W_dec, EffectKind kind);
 /// bool [F]: the n largest effects; fewer where fewer are not 0.
 at::Tensor largest_effects(const at::Tensor& effects, int64_t n);
 

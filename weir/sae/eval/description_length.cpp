@@ -43,8 +43,9 @@ double description_length(const at::Tensor& latents, const at::Tensor& largest,
   double bits = 0;
   for (size_t j = 0; j < tops.size(); ++j) {
     const std::vector<float> values = to_floats(latents.select(1, static_cast<int64_t>(j)));
-    const double p =
-        static_cast<double>(std::count_if(values.begin(), values.end(), [](float v) { return v > 0; })) / n;
+    const double p = static_cast<double>(std::count_if(values.begin(), values.end(),
+                                                       [](float v) { return v > 0; })) /
+                     n;
     bits += entropy_bits(p) + entropy_bits(1 - p);
     if (p == 0) continue;
     const std::vector<int64_t> in_bin = counts(values, to_floats(rule.edges(tops[j])));

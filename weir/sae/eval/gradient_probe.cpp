@@ -39,8 +39,7 @@ double accuracy(const at::Tensor& logits, const at::Tensor& y) {
 
 GradientProbe train_probe(const at::Tensor& x_in, const at::Tensor& y_in, const at::Tensor& x_test,
                           const at::Tensor& y_test, const GradientProbeOptions& options) {
-  require(options.orders.empty() ||
-              static_cast<int64_t>(options.orders.size()) >= options.epochs,
+  require(options.orders.empty() || static_cast<int64_t>(options.orders.size()) >= options.epochs,
           "probe: expected an order for each of {} epochs", options.epochs);
   const at::Tensor x = x_in.detach().to(at::kFloat), y = y_in.to(at::kFloat);
   const at::Tensor test = x_test.detach().to(at::kFloat), labels = y_test.to(at::kFloat);

@@ -5,9 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include <linear.h>
-
 #include <ATen/ATen.h>
+#include <linear.h>
 
 #include "weir/base/error.h"
 

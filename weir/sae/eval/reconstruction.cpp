@@ -24,9 +24,8 @@ void ReconstructionSums::add(const at::Tensor& x_in, const at::Tensor& x_hat_in,
           "reconstruction: expected activations and reconstructions of one shape [B, T, D]");
   const at::Tensor x = x_in.detach().to(at::kCPU, at::kDouble);
   const at::Tensor x_hat = x_hat_in.detach().to(at::kCPU, at::kDouble);
-  const at::Tensor kept = mask_in.defined()
-                              ? mask_in.to(at::kCPU, at::kDouble)
-                              : at::ones({x.size(0), x.size(1)}, x.options());
+  const at::Tensor kept = mask_in.defined() ? mask_in.to(at::kCPU, at::kDouble)
+                                            : at::ones({x.size(0), x.size(1)}, x.options());
   const double n = total(kept);
   if (n == 0) return;
   // What is not kept counts as nothing; [B, T] quantities are summed over T.

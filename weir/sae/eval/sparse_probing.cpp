@@ -58,8 +58,7 @@ double validation_auc(const at::Tensor& x, const at::Tensor& y, const std::vecto
 SparseProbe fit(const ProbeSet& set, const at::Tensor& latents, const LogisticOptions& options) {
   const at::Tensor x = set.x.index_select(1, latents);
   SparseProbe result{latents, fit_logistic(x, set.y, options), options.C, {}, 0, 0};
-  result.test =
-      score_probe(result.probe.decision(set.x_test.index_select(1, latents)), set.y_test);
+  result.test = score_probe(result.probe.decision(set.x_test.index_select(1, latents)), set.y_test);
   result.train_accuracy = score_probe(result.probe.decision(x), set.y).accuracy;
   return result;
 }

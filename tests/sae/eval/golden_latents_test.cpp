@@ -1,11 +1,12 @@
 // Metrics of latents against SAEBench 0.6.0 (golden topic sae-metrics): description length, SCR and
 // TPP, absorption, RAVEL. Latents are computed from the stored weights in float32.
-#include "tests/sae_eval/golden_metrics.h"
+#include "tests/sae/eval/golden_metrics.h"
 #include "tests/support/max_difference.h"
 #include "weir/sae/eval/absorption.h"
 #include "weir/sae/eval/concept_removal.h"
 #include "weir/sae/eval/description_length.h"
 #include "weir/sae/eval/disentanglement.h"
+#include "weir/sae/eval/logistic.h"
 
 namespace weir::testing {
 namespace {
@@ -69,9 +70,9 @@ class GoldenSaeMetricsRemoval : public ::testing::Test {
   double accuracy(const std::string& of, const std::map<std::string, at::Tensor>& pooled,
                   const std::string& data) const {
     const at::Tensor x = at::cat({pooled.at(data), pooled.at(pairs().at(data))});
-    const at::Tensor y = at::cat({at::full({pooled.at(data).size(0)}, positive_, at::kLong),
-                                  at::full({pooled.at(pairs().at(data)).size(0)}, 1 - positive_,
-                                           at::kLong)});
+    const at::Tensor y =
+        at::cat({at::full({pooled.at(data).size(0)}, positive_, at::kLong),
+                 at::full({pooled.at(pairs().at(data)).size(0)}, 1 - positive_, at::kLong)});
     return score_probe(probe(of).decision(x), y).accuracy;
   }
   void expect_accuracies(const std::map<std::string, at::Tensor>& pooled,
@@ -159,9 +160,10 @@ TEST(GoldenSaeMetricsArithmetic, ScrAndTpp) {
     const double biased_2 = of["clean"][both + first + " data"];
     const int metric = scr_metric_direction(biased_1, biased_2);
     for (const auto& [n, accuracies] : of["ablated"][first].items()) {
-      const double one = scr_score(of["clean"][second], biased_1, accuracies[both + second + " data"]);
-      const double two = scr_score(of["clean"][first], biased_2,
-                                   of["ablated"][second][n][both + first + " data"]);
+      const double one =
+          scr_score(of["clean"][second], biased_1, accuracies[both + second + " data"]);
+      const double two =
+          scr_score(of["clean"][first], biased_2, of["ablated"][second][n][both + first + " data"]);
       const auto& expected = of["result"];
       expect_close(one, expected["scr_dir1_threshold_" + n], "dir1", 1e-6);
       expect_close(two, expected["scr_dir2_threshold_" + n], "dir2", 1e-6);
@@ -246,7 +248,8 @@ TEST(GoldenSaeMetricsRavel, InterchangeOfLatents) {
     at::Tensor changed = decode(
         sae, interchange(base_latents, source_latents,
                          soft ? soft_mask(mask, golden.notes["temperature"]) : hard_mask(mask)));
-    if (name.find("error") != std::string::npos) changed = changed + base - decode(sae, base_latents);
+    if (name.find("error") != std::string::npos)
+      changed = changed + base - decode(sae, base_latents);
     at::Tensor out = resid.clone();
     out.index_put_({rows, position}, changed);
     EXPECT_LT(max_difference(out, expected), 1e-5) << name;
