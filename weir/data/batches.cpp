@@ -1,5 +1,7 @@
 #include "weir/data/batches.h"
 
+#include <algorithm>
+
 #include <ATen/ATen.h>
 
 #include "weir/base/draw.h"
@@ -79,6 +81,12 @@ TokenRows::Place TokenRows::place(int64_t row) const {
   // Sources of one size must not go in step.
   const uint64_t seed = Draw(options_.seed + static_cast<uint64_t>(turn.source)).next();
   return {turn.source, epoch, Permutation(n, seed, static_cast<uint64_t>(epoch)).at(index)};
+}
+
+int64_t TokenRows::n_real(int64_t row) const {
+  const Place from = place(row);
+  return std::min(options_.length,
+                  sources_[from.source].tokens->n_tokens() - from.row * options_.length);
 }
 
 Batch TokenRows::batch(int64_t first, int64_t n) const {

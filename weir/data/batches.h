@@ -77,6 +77,8 @@ class TokenRows {
     int64_t row;  ///< As it lies in the source: tokens [row * T, row * T + T).
   };
   Place place(int64_t row) const;
+  /// Tokens of a row that are no padding, 1 to T.
+  int64_t n_real(int64_t row) const;
   /// Rows first, first + 1, ..., first + n - 1.
   Batch batch(int64_t first, int64_t n) const;
 
