@@ -39,6 +39,7 @@ void add_verbs(Verb& weir) {
   add_heads(weir);
   add_channels(weir);
   add_subnet(weir);
+  add_embed(weir);
   add_ablate(weir);
   add_knockout(weir);
   add_trace(weir);
