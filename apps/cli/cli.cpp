@@ -40,6 +40,7 @@ void add_verbs(Verb& weir) {
   add_channels(weir);
   add_subnet(weir);
   add_embed(weir);
+  add_rl(weir);
   add_ablate(weir);
   add_knockout(weir);
   add_trace(weir);

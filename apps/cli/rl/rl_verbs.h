@@ -1,0 +1,11 @@
+#pragma once
+
+#include "apps/cli/verb.h"
+
+/// The verbs of `weir rl`, one file each.
+namespace weir::cli {
+
+void add_rl_verify(Verb& rl);
+void add_rl_loss(Verb& rl);
+
+}  // namespace weir::cli
