@@ -1,16 +1,13 @@
-#include <filesystem>
-
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "apps/cli/command.h"
+#include "apps/cli/interventions_file.h"
 #include "apps/cli/prompt_source.h"
 #include "apps/cli/verbs.h"
 #include "weir/base/error.h"
-#include "weir/io/atomic_file.h"
 #include "weir/io/json.h"
-#include "weir/io/safetensors.h"
 #include "weir/lm/token_batch.h"
 #include "weir/patch/steering.h"
 #include "weir/tensor/convert.h"
@@ -48,15 +45,8 @@ void steer(const SteerVerb& verb) {
   const at::Tensor vector =
       steering_vector(lm, left_pad(set.clean_rows()), set.positions(verb.role),
                       left_pad(set.corrupt_rows()), partner_positions(set, verb.role), verb.layer);
-  const std::filesystem::path file = verb.save;
-  const std::filesystem::path tensors =
-      std::filesystem::path(file).replace_extension(".safetensors");
-  require_usage(file != tensors, "--save: expected a .json file; the vector goes beside it");
-  Intervention one = steering(vector, verb.layer, verb.alpha, verb.at_end);
-  io::write_safetensors(tensors, {to_view("vector", one.value.to(at::kFloat))},
-                        {{"layer", std::to_string(verb.layer)}, {"task", set.task}});
-  one.value_file = Intervention::File{tensors.filename().string(), "vector"};
-  io::write_file(file, interventions_to_json({one}).dump(1) + "\n");
+  save_interventions({steering(vector, verb.layer, verb.alpha, verb.at_end)}, verb.save, {},
+                     {{"layer", std::to_string(verb.layer)}, {"task", set.task}});
   const auto length = vector.norm().item<double>();
   Report report{
       "Steering vector",

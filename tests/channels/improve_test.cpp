@@ -36,9 +36,9 @@ PromptSet prompts_for(const LanguageModel& lm, int64_t n, uint64_t seed) {
   return set;
 }
 
-double mean_log_prob(const LanguageModel& lm, const PromptSet& set, const Weights& weights) {
+double mean_log_prob(const LanguageModel& lm, const PromptSet& set, const Change& change) {
   RunOptions run;
-  run.weights = &weights;
+  change.apply_to(&run);
   run.logits = LogitsAt::kLast;
   const at::Tensor logits = lm.run(left_pad(set.clean_rows()), run).logits.select(1, 0);
   return at::log_softmax(logits, -1).gather(1, set.answers().unsqueeze(1)).mean().item<double>();
@@ -64,14 +64,56 @@ TEST_P(ChannelSearch, GainsAreTheSlopesOfFactors) {
   for (const double at : {1.0, 0.5}) {
     const ComponentId id{{1, 1}, 0};
     const Weights edited = scaled({other, {id, at}});
-    const ComponentGains gains = component_gains(lm, set, &edited, false, 0, circuits);
-    EXPECT_NEAR(gains.log_prob, mean_log_prob(lm, set, edited), 1e-6);
-    const double slope = (mean_log_prob(lm, set, scaled({other, {id, at + step}})) -
-                          mean_log_prob(lm, set, scaled({other, {id, at - step}}))) /
-                         (2 * step);
+    const ComponentGains gains = GainRows(lm, set, 0, circuits).gains({&edited, {}}, false);
+    EXPECT_NEAR(gains.log_prob, mean_log_prob(lm, set, {&edited, {}}), 1e-6);
+    const auto log_prob = [&](double factor) {
+      const Weights with = scaled({other, {id, factor}});
+      return mean_log_prob(lm, set, {&with, {}});
+    };
+    const double slope = (log_prob(at + step) - log_prob(at - step)) / (2 * step);
     const double largest = gains.gain.abs().max().item<double>();
     EXPECT_NEAR(gains.gain[1][1][0].item<double>() / at, slope, 1e-4 * largest) << at;
   }
+}
+
+TEST_P(ChannelSearch, GainsAreTheSlopesOfSteering) {
+  const double step = 1e-4;
+  const ComponentId id{{1, 1}, 0};
+  const auto steered = [&](double factor) {
+    return Change{nullptr,
+                  steer_components(weights(), lm.config(),
+                                   {{{{1, 0}, 1}, 0.5}, {{{1, 1}, 2}, 3}, {id, factor}}, circuits)};
+  };
+  const GainRows rows(lm, set, 0, circuits);
+  for (const double at : {1.0, 0.5}) {
+    const auto log_prob = [&](double factor) { return mean_log_prob(lm, set, steered(factor)); };
+    const at::Tensor gain = rows.gains(steered(at), true).gain;
+    const double slope = (log_prob(at + step) - log_prob(at - step)) / (2 * step);
+    EXPECT_NEAR(gain[1][1][0].item<double>() / at, slope, 1e-4 * gain.abs().max().item<double>())
+        << at;
+  }
+}
+
+TEST_P(ChannelSearch, SteeringByOneChangesNothing) {
+  const Change change{nullptr, steer_components(weights(), lm.config(), {{{{1, 0}, 1}, 1}})};
+  RunOptions run;
+  change.apply_to(&run);
+  const at::Tensor rows = left_pad(set.clean_rows()).tokens;
+  EXPECT_LT((lm.run({rows, {}}, run).logits - lm.run({rows, {}}).logits).abs().max().item<double>(),
+            1e-12);
+}
+
+TEST_P(ChannelSearch, ASearchSteersTheModel) {
+  EditSearchOptions options;
+  options.circuits = circuits;
+  options.first_layer = 0;
+  options.n_components = 8;
+  options.n_prompts = 24;
+  options.last_only = true;
+  const ImprovedWeights improved = improve_weights(lm, set, set, options, 0, 0);
+  EXPECT_GT(improved.edited.mean, 0.2);
+  EXPECT_EQ(improved.edited.mean, improved.search.accuracy) << "searched on the same prompts";
+  EXPECT_EQ(improved.search.loss_increase, 0);
 }
 
 TEST_P(ChannelSearch, FactorsTogetherAreEditsOneByOne) {

@@ -98,6 +98,35 @@ TEST_F(Cli, ChannelsSteerATask) {
     expect_usage_error("channels steer " + model + prompts + " --sweep " + sweep, "--sweep");
 }
 
+TEST_F(Cli, ChannelsSearchSteersAndItsFileIsUsed) {
+  const std::string model = kGolden + "/models/llama_gqa_tied";
+  const std::string pairs = kGolden + "/patch/pairs_llama_gqa_tied.safetensors";
+  const auto run = run_weir("channels search " + model + " --pairs " + pairs +
+                            " --steer --first-layer 0 --components 6 --steps 6 --json --save " +
+                            path("steer.json"));
+  ASSERT_EQ(run.status, 0) << run.error;
+  const json result = json::parse(run.out)["result"];
+  const json saved = json::parse(file_text(path("steer.json")));
+  ASSERT_EQ(saved.size(), result["components"].size());
+  for (const json& edit : saved) {
+    const std::string where = edit["where"];
+    EXPECT_NE(where.find("hook_result"), std::string::npos);
+    EXPECT_EQ(edit["positions"], json::parse("[-1]"));
+    const std::string head = where.substr(7, where.find('.', 7) - 7) + "." +
+                             std::to_string(edit["heads"][0].get<int>()) + ".";
+    bool found = false;
+    for (const auto& [name, factor] : result["components"].items())
+      found = found || (name.rfind(head, 0) == 0 && factor == edit["factor"]);
+    EXPECT_TRUE(found) << head;
+  }
+  const auto use = run_weir("run " + model + " --tokens " + pairs + ":clean --intervene " +
+                            path("steer.json") + " --save " + path("out.safetensors") + " --quiet");
+  EXPECT_EQ(use.status, 0) << use.error;
+  expect_usage_error("channels search " + model + " --pairs " + pairs + " --steer --save " +
+                         path("steer.safetensors"),
+                     "--save");
+}
+
 TEST_F(Cli, ChannelsSearchAndTextNameWhatTheyLack) {
   expect_usage_error("channels steer " + kModel + " --task ioi --directions 0.0", "LAYER.HEAD");
   expect_usage_error("channels text " + kModel + " --component 0.0", "LAYER.HEAD.COMPONENT");

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "weir/base/error.h"
-#include "weir/channels/edit_search.h"
+#include "weir/channels/component_gains.h"
 #include "weir/channels/sweep.h"
 #include "weir/lens/attribution.h"
 #include "weir/lm/token_batch.h"
@@ -87,7 +87,7 @@ std::vector<ComponentId> telling_components(const LanguageModel& lm, const Promp
                                             const CircuitOptions& circuits) {
   require(first_layer < before, "components: expected layers below {}, got {} on", before,
           first_layer);
-  at::Tensor gain = component_gains(lm, set, nullptr, true, first_layer, circuits).gain.abs();
+  at::Tensor gain = GainRows(lm, set, first_layer, circuits).gains({}, true).gain.abs();
   gain = gain.slice(0, first_layer, before);
   const at::Tensor top = std::get<1>(gain.flatten().topk(n));
   std::vector<ComponentId> ids;

@@ -3,26 +3,13 @@
 #include <functional>
 #include <vector>
 
-#include "weir/channels/edit.h"
-#include "weir/lm/language_model.h"
-#include "weir/tasks/prompt_set.h"
+#include "weir/channels/component_gains.h"
 
-/// Edits of the weights that make a model better at a task: factors of singular components of
-/// heads' W_OV, found by gradient (2406.09519 shows that such edits help with long lists; how the
-/// factors were found there could not be read, this search is ours: docs/methods/channels.md).
+/// Factors of singular components of heads' W_OV that make a model better at a task, found by
+/// gradient: as an edit of the weights, or as steering of the last position (2406.09519 shows that
+/// such changes help with long lists; how the factors were found there could not be read, this
+/// search is ours: docs/methods/channels.md).
 namespace weir {
-
-/// First order: d (mean log-probability of the answers) / d (factor of component i of head h's
-/// W_OV), at factor 1. `weights`: null for the model's own, or an overlay that scale_components
-/// made: then the factor multiplies what it made of the component. `last_only`: factors at the last
-/// position alone. Heads below `first_layer` have none.
-struct ComponentGains {
-  at::Tensor gain;                    ///< [L, H, K] float64
-  double log_prob = 0, accuracy = 0;  ///< Means over the prompts of the same runs
-};
-ComponentGains component_gains(const LanguageModel& lm, const PromptSet& set,
-                               const Weights* weights = nullptr, bool last_only = false,
-                               int64_t first_layer = 0, const CircuitOptions& circuits = {});
 
 struct EditSearchOptions {
   std::vector<ComponentId> candidates;  ///< Empty: every component from `first_layer` on.
@@ -33,6 +20,9 @@ struct EditSearchOptions {
   double rate = 0.25;               ///< Largest change of a factor in one step
   double least = -1, most = 4;      ///< Range of the factors
   double most_loss_increase = .01;  ///< Of the mean loss on neutral text, as a share
+  /// Factors act at the last position of a prompt alone (steer_components); weights, and with them
+  /// the loss on other text, stay as they are.
+  bool last_only = false;
   CircuitOptions circuits;
   /// Mean loss on a text that the edit must not harm; unset: neutral_loss.
   std::function<double(const Weights* weights)> loss;
@@ -50,8 +40,6 @@ struct EditSearch {
 EditSearch search_edit(const LanguageModel& lm, const PromptSet& dev,
                        const EditSearchOptions& options);
 
-/// 1 where the most probable token is the answer, else 0: [N] float64.
-at::Tensor is_right(const LanguageModel& lm, const PromptSet& set, const Weights* weights);
 /// Mean loss on the neutral text that comes with Weir.
 double neutral_loss(const LanguageModel& lm, const Weights* weights);
 

@@ -59,14 +59,19 @@ ImprovedWeights improve_weights(const LanguageModel& lm, const PromptSet& dev,
                                 const PromptSet& test, const EditSearchOptions& options,
                                 int64_t n_controls, uint64_t seed) {
   const Weights& own = lm.transformer().weights();
-  const at::Tensor clean = is_right(lm, test, nullptr);
+  const at::Tensor clean = is_right(lm, test);
   const std::vector<int64_t> places = places_of(test);
   const auto right_with = [&](const EditSearch& search) {
     if (search.scales.empty()) return clean;
+    if (options.last_only) {
+      return is_right(
+          lm, test, {nullptr, steer_components(own, lm.config(), search.scales, options.circuits)});
+    }
     const Weights edited = scale_components(own, lm.config(), search.scales, options.circuits);
-    return is_right(lm, test, &edited);
+    return is_right(lm, test, {&edited, {}});
   };
   ImprovedWeights improved;
+  improved.last_only = options.last_only;
   improved.search = search_edit(lm, dev, options);
   const at::Tensor right = right_with(improved.search);
   improved.baseline = bootstrap_mean(to_doubles(clean));

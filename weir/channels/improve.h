@@ -33,6 +33,7 @@ std::vector<Block> steering_blocks(const TaskSteering& steering, const SteerTask
 /// The best edit, and what as many random components of the same layers come to by the same search.
 struct ImprovedWeights {
   EditSearch search;
+  bool last_only = false;               ///< Steering of the last position; weights as loaded
   MeanInterval baseline, edited, gain;  ///< Accuracy on the test prompts
   std::vector<double> by_place, baseline_by_place;
   std::vector<MeanInterval> control_gains;

@@ -74,19 +74,23 @@ std::vector<Block> steering_blocks(const TaskSteering& steering, const SteerTask
 }
 
 std::vector<Block> improvement_blocks(const ImprovedWeights& improved) {
+  const auto cost = [&](double increase) {
+    return improved.last_only ? std::string("as loaded") : fmt::format("{:+.2f} %", 100 * increase);
+  };
   TableBlock table{
-      "An edit of the weights",
-      {"weights", "accuracy", "gain", "loss on neutral text"},
+      improved.last_only ? "Steering of the last position" : "An edit of the weights",
+      {improved.last_only ? "what heads write" : "weights", "accuracy", "gain",
+       "loss on neutral text"},
       {{std::string("as loaded"), interval_text(improved.baseline, kDigits), std::string(),
         std::string()},
        {fmt::format("{} components scaled", improved.search.scales.size()),
         interval_text(improved.edited, kDigits), change_text(improved.gain, kDigits),
-        fmt::format("{:+.2f} %", 100 * improved.search.loss_increase)}},
+        cost(improved.search.loss_increase)}},
       "chosen on other prompts; random components of the same layers by the same search"};
   for (size_t i = 0; i < improved.control_gains.size(); ++i) {
     table.rows.push_back({fmt::format("as many random ones ({})", i + 1), std::string(),
                           change_text(improved.control_gains[i], kDigits),
-                          fmt::format("{:+.2f} %", 100 * improved.control_losses[i])});
+                          cost(improved.control_losses[i])});
   }
   TableBlock factors{"Factors", {"component", "factor"}, {}, ""};
   for (const ComponentScale& one : improved.search.scales)

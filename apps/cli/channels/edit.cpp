@@ -1,10 +1,11 @@
+#include "weir/channels/edit.h"
+
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include "apps/cli/channel_verbs.h"
-#include "weir/channels/edit.h"
+#include "apps/cli/channels/channel_verbs.h"
 
 namespace weir::cli {
 namespace {

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "apps/cli/channel_verbs.h"
+#include "apps/cli/channels/channel_verbs.h"
 #include "apps/cli/verbs.h"
 #include "weir/base/error.h"
 #include "weir/io/safetensors.h"

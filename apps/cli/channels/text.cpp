@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <nlohmann/json.hpp>
 
-#include "apps/cli/channel_verbs.h"
+#include "apps/cli/channels/channel_verbs.h"
 #include "weir/base/error.h"
 #include "weir/channels/open_text.h"
 #include "weir/tasks/neutral_text.h"

@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "apps/cli/channel_verbs.h"
+#include "apps/cli/channels/channel_verbs.h"
+#include "apps/cli/interventions_file.h"
 #include "apps/cli/prompt_source.h"
 #include "weir/base/progress.h"
 #include "weir/channels/improve.h"
@@ -39,8 +40,14 @@ void search(const SearchVerb& verb) {
   };
   const ImprovedWeights improved =
       improve_weights(lm, dev, test, options, verb.controls, verb.prompts.task.seed);
-  if (!verb.save.empty()) save_scaled(lm, improved.search.scales, verb.save, verb.overwrite);
-  Report report{fmt::format("Weights for {}", all.task),
+  if (!verb.save.empty() && options.last_only) {
+    save_interventions(
+        steer_components(lm.transformer().weights(), lm.config(), improved.search.scales),
+        verb.save, {}, {{"task", all.task}});
+  } else if (!verb.save.empty()) {
+    save_scaled(lm, improved.search.scales, verb.save, verb.overwrite);
+  }
+  Report report{fmt::format("{} for {}", options.last_only ? "Steering" : "Weights", all.task),
                 provenance(lm, verb.model, seconds_since(start)), improvement_blocks(improved)};
   show(std::move(report), verb.output, improvement_json(improved));
 }
@@ -88,9 +95,13 @@ void add_channel_search(Verb& channels) {
        "finds an edit of the weights that makes the model better at a task, and saves it",
        "Factors of singular components of what heads write, by gradient, on half of the prompts, "
        "within a bound on the loss of neutral text; scored on the other half, beside random "
-       "components searched the same way. The folder is one that transformers loads.",
+       "components searched the same way. The folder is one that transformers loads. With --steer "
+       "the factors act at the last position alone and the weights stay: --save F.json is what "
+       "--intervene takes.",
        {"weir channels search smollm2-135m --task laundry-list --variant odd-6 -n 400 --save "
-        "better"}});
+        "better",
+        "weir channels search smollm2-135m --task laundry-list --variant odd-6 -n 400 --steer "
+        "--save steer.json"}});
   add_model_options(verb, options->model);
   add_prompt_options(verb, options->prompts);
   verb.option("--components", &options->search.n_components, "N", "Components that may change", {1})
@@ -101,9 +112,12 @@ void add_channel_search(Verb& channels) {
       .option("--rate", &options->search.rate, "R", "Largest change of a factor in a step", {0, 10})
       .option("--most-loss", &options->search.most_loss_increase, "S",
               "Rise of the loss on neutral text that is allowed, as a share", {0, 10})
+      .flag("--steer", &options->search.last_only,
+            "Factors at the last position of a prompt, not in the weights")
       .option("--controls", &options->controls, "N", "Sets of random components beside it", {0})
       .flag("--overwrite", &options->overwrite, "Write into a folder that holds files");
-  add_output_file(verb, "--save", &options->save, "OUT_DIR", "Where the edited model goes");
+  add_output_file(verb, "--save", &options->save, "OUT",
+                  "Where the edited model goes: a folder; with --steer F.json");
   add_output_options(verb, options->output);
   verb.run([options] { search(*options); });
 }

@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "apps/cli/channel_verbs.h"
+#include "apps/cli/channels/channel_verbs.h"
 #include "weir/io/safetensors.h"
 #include "weir/tensor/convert.h"
 

@@ -1,3 +1,5 @@
+#include "weir/channels/demo.h"
+
 #include <chrono>
 #include <iterator>
 
@@ -5,10 +7,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "apps/cli/channel_verbs.h"
+#include "apps/cli/channels/channel_verbs.h"
 #include "apps/cli/prompt_source.h"
 #include "weir/base/progress.h"
-#include "weir/channels/demo.h"
 #include "weir/channels/improve.h"
 
 namespace weir::cli {
@@ -79,7 +80,7 @@ ordered_json result_json(const ChannelDemo& demo) {
 struct ListDemo {
   SteerTaskOptions options;
   TaskSteering steering;
-  ImprovedWeights improved;
+  ImprovedWeights factors, improved;  ///< Steering by factors; an edit
 };
 
 ListDemo list_demo(const LanguageModel& lm, const ChannelDemo& found, const DemoVerb& verb) {
@@ -105,8 +106,11 @@ ListDemo list_demo(const LanguageModel& lm, const ChannelDemo& found, const Demo
   options.steering.seed = verb.seed;
   lists.steering = steer_and_dial(lm, dev, test, options);
   EditSearchOptions search;
-  Progress progress("weights", static_cast<uint64_t>(2 * search.n_steps), "steps");
+  Progress progress("factors and weights", static_cast<uint64_t>(4 * search.n_steps), "steps");
   search.seen = [&](int64_t, double, double) { progress.advance(); };
+  search.last_only = true;
+  lists.factors = improve_weights(lm, dev, test, search, 1, verb.seed);
+  search.last_only = false;
   lists.improved = improve_weights(lm, dev, test, search, 1, verb.seed);
   return lists;
 }
@@ -132,9 +136,11 @@ void demo(const DemoVerb& verb) {
       std::move(blocks.begin(), blocks.end(), std::back_inserter(report.blocks));
     };
     add(steering_blocks(lists.steering, lists.options));
+    add(improvement_blocks(lists.factors));
     add(improvement_blocks(lists.improved));
     result["list"] = {{"items", verb.items},
                       {"steering", steering_json(lists.steering, lists.options)},
+                      {"factors", improvement_json(lists.factors)},
                       {"weights", improvement_json(lists.improved)}};
     if (!verb.save.empty())
       save_scaled(lm, lists.improved.search.scales, verb.save, verb.overwrite);

@@ -5,7 +5,8 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include "apps/cli/channel_verbs.h"
+#include "apps/cli/channels/channel_verbs.h"
+#include "apps/cli/interventions_file.h"
 #include "apps/cli/prompt_source.h"
 #include "weir/base/error.h"
 #include "weir/channels/improve.h"
@@ -100,10 +101,6 @@ Subspace directions_from(const std::string& file, int64_t d_model) {
 
 /// The best move for all prompts, as `--intervene` takes it, and the directions beside it.
 void save(const SteerVerb& verb, const SteerTaskOptions& options, const TaskSteering& steering) {
-  const std::filesystem::path file = verb.save;
-  const std::filesystem::path tensors =
-      std::filesystem::path(file).replace_extension(".safetensors");
-  require_usage(file != tensors, "--save: expected a .json file; the directions go beside it");
   const at::Tensor index = at::tensor({steering.result.chosen.constant}, at::kLong);
   const SubspaceMoves best = options.steering.moves.at(index);
   std::vector<Intervention> edits;
@@ -115,17 +112,8 @@ void save(const SteerVerb& verb, const SteerTaskOptions& options, const TaskStee
   const auto added =
       subspace_edit(options.subspace, SubspaceOp::kAdd, best.alpha[0], options.steering.place);
   edits.insert(edits.end(), added.begin(), added.end());
-  std::vector<at::Tensor> kept;
-  std::vector<io::TensorView> views = {to_view("directions", options.subspace.directions)};
-  for (size_t i = 0; i < edits.size(); ++i) {
-    kept.push_back(edits[i].value.to(at::kFloat).contiguous());
-    const std::string key = fmt::format("value{}", i);
-    views.push_back(to_view(key, kept.back()));
-    edits[i].value_file = Intervention::File{tensors.filename().string(), key};
-  }
-  io::write_safetensors(tensors, views,
-                        {{"names", fmt::format("{}", fmt::join(options.names, " "))}});
-  io::write_file(file, interventions_to_json(edits).dump(1) + "\n");
+  save_interventions(std::move(edits), verb.save, {{"directions", options.subspace.directions}},
+                     {{"names", fmt::format("{}", fmt::join(options.names, " "))}});
 }
 
 ordered_json to_json(const SteeringScore& score) {
