@@ -133,17 +133,21 @@ PolicyNorm policy_norm_of(const std::string& name) {
 
 at::Tensor policy_vector(const LanguageModel& lm, const at::Tensor& x, PolicyNorm norm,
                          const at::Tensor& final_scale) {
-  const Weights& weights = lm.transformer().weights();
+  return policy_vector(lm.config(), lm.transformer().weights(), x, norm, final_scale);
+}
+
+at::Tensor policy_vector(const ModelConfig& config, const Weights& weights, const at::Tensor& x,
+                         PolicyNorm norm, const at::Tensor& final_scale) {
   switch (norm) {
     case PolicyNorm::kNone:
       return x;
     case PolicyNorm::kOwn:
-      return final_normed(lm.config(), weights, x);
+      return final_normed(config, weights, x);
     case PolicyNorm::kFrozen: {
       if (!weights.ln_final.present) return x;
       require(final_scale.defined(), "policies: expected the final scale for the frozen norm");
-      return norm_gain(norm_divide(x, final_scale.unsqueeze(-1), lm.config().norm),
-                       weights.ln_final.w, weights.ln_final.b, lm.config().norm_offset);
+      return norm_gain(norm_divide(x, final_scale.unsqueeze(-1), config.norm), weights.ln_final.w,
+                       weights.ln_final.b, config.norm_offset);
     }
     case PolicyNorm::kControlled: {
       const at::Tensor rms = x.square().mean(-1, true).sqrt();

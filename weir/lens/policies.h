@@ -24,6 +24,9 @@ PolicyNorm policy_norm_of(const std::string& name);  ///< none, own, frozen, con
 /// last stream was divided by.
 at::Tensor policy_vector(const LanguageModel& lm, const at::Tensor& x, PolicyNorm norm,
                          const at::Tensor& final_scale = {});
+/// The same with other weights, through the graph.
+at::Tensor policy_vector(const ModelConfig& config, const Weights& weights, const at::Tensor& x,
+                         PolicyNorm norm, const at::Tensor& final_scale = {});
 
 /// Streams and module outputs of one forward.
 struct ReadVectors {

@@ -12,6 +12,7 @@ void add_rl(Verb& weir) {
        "other."});
   add_rl_verify(rl);
   add_rl_loss(rl);
+  add_rl_policy(rl);
 }
 
 }  // namespace weir::cli

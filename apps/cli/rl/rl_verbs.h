@@ -7,5 +7,6 @@ namespace weir::cli {
 
 void add_rl_verify(Verb& rl);
 void add_rl_loss(Verb& rl);
+void add_rl_policy(Verb& rl);
 
 }  // namespace weir::cli
