@@ -34,9 +34,9 @@ class GoldenSaeMetricsSplice : public ::testing::TestWithParam<std::string> {
   CoreEvaluation evaluate() const {
     CoreOptions options;
     options.batch = golden_.tensor("tokens").size(0) / golden_.notes["n_batches"].get<int64_t>();
-    options.skip_positions = 0;
-    options.max_norm_multiple = 0;
-    options.skip_tokens = golden_.notes["ignore_tokens"].get<std::vector<int64_t>>();
+    options.filter.skip_positions = 0;
+    options.filter.max_norm_multiple = 0;
+    options.filter.skip_tokens = golden_.notes["ignore_tokens"].get<std::vector<int64_t>>();
     return evaluate_core(lm_, {&sae_}, golden_.tensor("tokens"), options)[0];
   }
 

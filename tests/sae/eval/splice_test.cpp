@@ -121,7 +121,7 @@ TEST_F(Splice, CoreEvaluationOfAPerfectDictionary) {
   const Sae other = random_sae(d_, "topk", hook_);
   CoreOptions options;
   options.batch = 1;
-  options.max_norm_multiple = 0;
+  options.filter.max_norm_multiple = 0;
   const auto found = evaluate_core(lm_, {&perfect, &other}, tokens_, options);
   EXPECT_NEAR(found[0].reconstruction.ev_total, 1, 1e-12);
   EXPECT_NEAR(found[0].by_prompt.at("delta_ce").value(), 0, 1e-6);
@@ -133,7 +133,7 @@ TEST_F(Splice, CoreEvaluationOfAPerfectDictionary) {
   EXPECT_NEAR(alone[0].reconstruction.ev_total, found[1].reconstruction.ev_total, 1e-9);
   EXPECT_NEAR(alone[0].by_prompt.at("ce_sae").value(), found[1].by_prompt.at("ce_sae").value(),
               1e-5);
-  EXPECT_EQ(found[0].n_positions, 2);
+  EXPECT_EQ(found[0].left_out.positions, 2);
   EXPECT_EQ(found[0].counts.n_tokens(), 16);
 }
 

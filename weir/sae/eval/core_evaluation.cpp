@@ -18,42 +18,6 @@ constexpr int64_t kLatentsAtOnce = int64_t{1} << 26;  // 256 MB of latents
 /// Activations [B, T, d], heads flat.
 at::Tensor flat(const at::Tensor& x) { return x.reshape({x.size(0), x.size(1), -1}); }
 
-/// Which tokens count.
-class TokenFilter {
- public:
-  explicit TokenFilter(const CoreOptions& options) : options_(options) {}
-
-  /// bool [B, T], by the tokens alone and, where a limit was set, by norms of x [B, T, d].
-  at::Tensor operator()(const at::Tensor& tokens, const at::Tensor& x, CoreEvaluation* counts) {
-    at::Tensor kept = at::ones_like(tokens, at::kBool);
-    const auto drop = [&](const at::Tensor& which, int64_t* n) {
-      if (n != nullptr) *n += (which & kept).sum().item<int64_t>();
-      kept = kept & ~which;
-    };
-    at::Tensor first = at::zeros_like(kept);
-    first.slice(1, 0, options_.skip_positions).fill_(true);
-    drop(first, counts != nullptr ? &counts->n_positions : nullptr);
-    at::Tensor skipped = at::zeros_like(kept);
-    for (const int64_t id : options_.skip_tokens) skipped = skipped | (tokens == id);
-    drop(skipped, counts != nullptr ? &counts->n_skipped : nullptr);
-    if (options_.max_norm_multiple > 0) {
-      const at::Tensor norms = flat(x).to(at::kFloat).norm(2, -1);
-      if (limit_ == 0) {
-        require(kept.any().item<bool>(), "evaluation: no token is left in rows of {}",
-                tokens.size(1));
-        limit_ = options_.max_norm_multiple * norms.index({kept}).median().item<double>();
-      }
-      drop(norms > limit_, counts != nullptr ? &counts->n_outliers : nullptr);
-    }
-    if (counts != nullptr) counts->n_tokens += tokens.numel();
-    return kept;
-  }
-
- private:
-  const CoreOptions& options_;
-  double limit_ = 0;
-};
-
 void add_latents(const Sae& sae, const at::Tensor& x, const at::Tensor& y, const at::Tensor& kept,
                  ReconstructionSums* sums, LatentCounts* counts) {
   const int64_t rows =
@@ -136,8 +100,8 @@ std::vector<CoreEvaluation> evaluate_core(const LanguageModel& lm,
                                           const std::vector<const Sae*>& saes,
                                           const at::Tensor& tokens, const CoreOptions& options) {
   require(!saes.empty(), "evaluation: expected at least one dictionary");
-  require(tokens.dim() == 2 && tokens.size(0) > 0 && tokens.size(1) > options.skip_positions,
-          "evaluation: expected rows of more than {} tokens", options.skip_positions);
+  require(tokens.dim() == 2 && tokens.size(0) > 0 && tokens.size(1) > options.filter.skip_positions,
+          "evaluation: expected rows of more than {} tokens", options.filter.skip_positions);
   const at::NoGradGuard no_grad;
   const SaeConfig& config = saes[0]->config;
   const int64_t n = tokens.size(0);
@@ -147,15 +111,14 @@ std::vector<CoreEvaluation> evaluate_core(const LanguageModel& lm,
   for (size_t i = 0; i < saes.size(); ++i) {
     results[i].counts = LatentCounts(saes[i]->config.d_sae);
   }
-  TokenFilter filter(options);
-  CoreEvaluation dropped;
+  TokenFilter filter(options.filter);
   std::vector<at::Tensor> masks;
   std::vector<int64_t> token_shape;  // [d], or [heads, d_head]
   Progress progress("evaluating", static_cast<uint64_t>(n + n_losses), "rows");
   for (int64_t first = 0; first < n; first += options.batch) {
     const at::Tensor rows = tokens.slice(0, first, std::min(n, first + options.batch));
     const auto [x, y] = activations(lm, config, rows);
-    masks.push_back(filter(rows, x, &dropped));
+    masks.push_back(filter(rows, x));
     token_shape = y.sizes().slice(2).vec();
     for (size_t i = 0; i < saes.size(); ++i) {
       add_latents(*saes[i], x, y, masks.back(), &sums[i], &results[i].counts);
@@ -177,10 +140,7 @@ std::vector<CoreEvaluation> evaluate_core(const LanguageModel& lm,
     result.by_prompt.merge(sums[i].by_prompt());
     result.by_prompt["l0"] = result.counts.l0_by_prompt();
     result.reconstruction = sums[i].scores();
-    result.n_tokens = dropped.n_tokens;
-    result.n_positions = dropped.n_positions;
-    result.n_skipped = dropped.n_skipped;
-    result.n_outliers = dropped.n_outliers;
+    result.left_out = filter.counts();
     result.n_loss_tokens = mask.slice(0, 0, n_losses).sum().item<int64_t>();
   }
   return results;

@@ -11,6 +11,7 @@
 #include "weir/sae/eval/latent_counts.h"
 #include "weir/sae/eval/prompt_ratio.h"
 #include "weir/sae/eval/reconstruction.h"
+#include "weir/sae/eval/token_filter.h"
 #include "weir/sae/kinds/sae.h"
 
 namespace weir {
@@ -19,13 +20,8 @@ namespace weir {
 struct CoreOptions {
   int64_t batch = 16;       ///< Rows at once.
   int64_t n_loss_rows = 0;  ///< Rows, from the first on, whose losses are taken; 0: all.
-  /// Tokens that count in nothing and keep their activations when reconstructions are spliced in:
-  /// the first positions of a row and outliers by norm (more than so many times the median of the
-  /// first batch) say little of their token and would drown the sums (in SmolLM2's layer 15 the
-  /// first position's squares are 20,000 times the others'); and these ids.
-  int64_t skip_positions = 1;
-  double max_norm_multiple = 10;  ///< 0: none.
-  std::vector<int64_t> skip_tokens;
+  TokenFilterOptions
+      filter;  ///< The others keep their activations where a dictionary is spliced in.
 };
 
 struct CoreEvaluation {
@@ -37,10 +33,7 @@ struct CoreEvaluation {
   /// (ablated - clean), kl_recovered and kl_recovered_mean = (ablated - sae) / ablated. On models
   /// that an ablation helps the shares mean nothing: read delta_ce and kl_sae.
   std::map<std::string, PromptRatio> by_prompt;
-  int64_t n_tokens = 0;       ///< Of all rows.
-  int64_t n_positions = 0;    ///< Left out for their place,
-  int64_t n_skipped = 0;      ///< their id,
-  int64_t n_outliers = 0;     ///< their norm.
+  TokenCounts left_out;
   int64_t n_loss_tokens = 0;  ///< Kept, in the rows whose losses were taken.
 };
 

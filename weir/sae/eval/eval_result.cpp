@@ -145,10 +145,11 @@ ordered_json core_metrics(const CoreEvaluation& evaluation, const Sae& sae, uint
   own["alive_tenth"] = known(counts.share_alive(0.1));
   own["alive_half"] = known(counts.share_alive(0.5));
   own["alive_tokens"] = counts.n_tokens();
-  own["tokens_left_out"] = {{"first_positions", evaluation.n_positions},
-                            {"by_id", evaluation.n_skipped},
-                            {"by_norm", evaluation.n_outliers},
-                            {"of", evaluation.n_tokens}};
+  const TokenCounts& left_out = evaluation.left_out;
+  own["tokens_left_out"] = {{"first_positions", left_out.positions},
+                            {"by_id", left_out.by_id},
+                            {"by_norm", left_out.outliers},
+                            {"of", left_out.n_tokens}};
   return metrics;
 }
 

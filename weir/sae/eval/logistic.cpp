@@ -79,6 +79,14 @@ LinearProbe fit_logistic(const at::Tensor& x, const at::Tensor& y, const Logisti
   how.solver_type = options.l1 ? L1R_LR : L2R_LR;
   how.eps = options.tolerance;
   how.C = options.C;
+  int classes[] = {1, -1};
+  const double positives = (y != 0).sum().item<double>(), n = static_cast<double>(y.numel());
+  double weights[] = {n / (2 * positives), n / (2 * (n - positives))};
+  if (options.balanced) {
+    how.nr_weight = 2;
+    how.weight_label = classes;
+    how.weight = weights;
+  }
   const std::unique_ptr<model, FreeModel> found(train(&data, &how));
   LinearProbe probe{at::empty({n_features}, at::kDouble), found->w[n_features] * scale};
   std::copy_n(found->w, n_features, probe.weight.data_ptr<double>());

@@ -21,6 +21,9 @@ struct LogisticOptions {
   /// scikit-learn's "liblinear" penalises the intercept, its other solvers do not. Not penalised
   /// here means a penalty 10^-6 times as strong (a constant feature of 10^3).
   bool penalise_intercept = false;
+  /// Losses of a class times N / (2 N_class): rare classes count as much (scikit-learn's
+  /// "balanced").
+  bool balanced = false;
   double tolerance = 1e-8;  ///< Of the gradient, relative to that at 0.
 };
 
