@@ -393,6 +393,13 @@ Report lens_sample() {
   return report;
 }
 
+static PassagesBlock passages_sample() {
+  return {"What it fires on",
+          "activation",
+          {{"4.20", {"The", " cat", " sat"}, {0, 4.2, NAN}}, {"1", {"\n", " a"}, {-1, 0}}},
+          0};
+}
+
 Report other_blocks_sample() {
   Report report;
   report.title = "Every kind of block";
@@ -407,17 +414,21 @@ Report other_blocks_sample() {
   }
   report.blocks = {wide_map(),         wide_map_with_text(), attention_sample(),
                    histogram_sample(), scatter_sample(),     strip,
-                   long_table(),       many_columns(),       many_curves(),
-                   graph_sample(),     large_scatter(3000),  picture_sample()};
+                   passages_sample(),  long_table(),         many_columns(),
+                   many_curves(),      graph_sample(),       large_scatter(3000),
+                   picture_sample()};
   return report;
 }
 
 Report empty_blocks_sample() {
   Report report;
-  report.blocks = {TableBlock{},     HeatMapBlock{}, CurvesBlock{},
-                   HistogramBlock{}, ScatterBlock{}, TokenStripBlock{},
-                   AttentionBlock{}, TextBlock{},    TableBlock{"", {"a", "b"}, {}, ""},
-                   GraphBlock{},     MediaBlock{},   GroupBlock{}};
+  report.blocks = {TableBlock{},    HeatMapBlock{},
+                   CurvesBlock{},   HistogramBlock{},
+                   ScatterBlock{},  TokenStripBlock{},
+                   PassagesBlock{}, AttentionBlock{},
+                   TextBlock{},     TableBlock{"", {"a", "b"}, {}, ""},
+                   GraphBlock{},    MediaBlock{},
+                   GroupBlock{}};
   return report;
 }
 
@@ -446,6 +457,7 @@ Report hostile_sample() {
       HistogramBlock{text, text, {0, 1, 2}, {3, 4}},
       ScatterBlock{text, text, text, {0, NAN}, {1, 1}, {text, text}, {text, ""}},
       TokenStripBlock{text, text, three, {1, NAN, INFINITY}, three, {}},
+      PassagesBlock{text, text, {{text, three, {1, NAN, -2}}}, 0},
       AttentionBlock{text, three, {text}, {{{1, 0, 0}, {0.5, 0.5, 0}, {NAN, 0.2, 0.3}}}},
       TextBlock{text, text}};
   GraphBlock graph{text, text, text, text, text, three, three};

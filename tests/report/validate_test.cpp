@@ -187,6 +187,8 @@ TEST(Validate, RefusesBadHistograms) {
 }
 
 TEST(Validate, RefusesStripsAndPatternsThatDoNotMatchTheirTokens) {
+  EXPECT_NE(refusal(with(PassagesBlock{"", "", {{"", {"a", "b"}, {1}}}, 0})), "");
+  EXPECT_NE(refusal(with(PassagesBlock{"", "", {}, -1})), "");
   EXPECT_NE(refusal(with(TokenStripBlock{"", "", {"a", "b"}, {1}, {}, {}})), "");
   EXPECT_NE(refusal(with(TokenStripBlock{"", "", {"a", "b"}, {}, {"x"}, {}})), "");
   EXPECT_NE(refusal(with(AttentionBlock{"", {"a"}, {"h"}, {}})), "");

@@ -16,6 +16,7 @@ struct KindName {
   std::string_view operator()(const HistogramBlock&) const { return "histogram"; }
   std::string_view operator()(const ScatterBlock&) const { return "scatter"; }
   std::string_view operator()(const TokenStripBlock&) const { return "token_strip"; }
+  std::string_view operator()(const PassagesBlock&) const { return "passages"; }
   std::string_view operator()(const AttentionBlock&) const { return "attention"; }
   std::string_view operator()(const TextBlock&) const { return "text"; }
   std::string_view operator()(const GraphBlock&) const { return "graph"; }

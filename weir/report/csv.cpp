@@ -127,6 +127,16 @@ struct BlockCsv {
     }
   }
 
+  void operator()(const PassagesBlock& block) const {
+    csv.line("passage", "note", "index", "token", "value");
+    for (size_t i = 0; i < block.passages.size(); ++i) {
+      const Passage& passage = block.passages[i];
+      for (size_t k = 0; k < passage.tokens.size(); ++k) {
+        csv.line(i, passage.note, k, passage.tokens[k], passage.values[k]);
+      }
+    }
+  }
+
   void operator()(const AttentionBlock& attention) const {
     csv.line("head", "query_index", "key_index", "query", "key", "value");
     const auto& tokens = attention.tokens;

@@ -118,6 +118,17 @@ struct BlockFields {
     json["range"] = range_json(strip.range);
   }
 
+  void operator()(const PassagesBlock& block) const {
+    json["value_label"] = block.value_label;
+    json["largest"] = number(block.largest);
+    json["passages"] = Json::array();
+    for (const Passage& passage : block.passages) {
+      json["passages"].push_back({{"note", passage.note},
+                                  {"tokens", passage.tokens},
+                                  {"values", numbers(passage.values)}});
+    }
+  }
+
   void operator()(const AttentionBlock& attention) const {
     json["tokens"] = attention.tokens;
     json["heads"] = attention.heads;

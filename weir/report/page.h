@@ -42,6 +42,7 @@ std::string html(const CurvesBlock& curves);
 std::string html(const HistogramBlock& histogram);
 std::string html(const ScatterBlock& scatter);
 std::string html(const TokenStripBlock& strip);
+std::string html(const PassagesBlock& block);
 std::string html(const AttentionBlock& attention);
 std::string html(const TextBlock& text);
 std::string html(const GraphBlock& graph);

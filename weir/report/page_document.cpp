@@ -34,11 +34,12 @@ void round_numbers(Json& json) {
   }
 }
 
-// The page shows media once; the script has no need of them.
-void drop_media(Json& blocks) {
+// The page shows media and passages once; the script has no need of them.
+void drop_what_is_shown(Json& blocks) {
   for (Json& block : blocks) {
     if (block["type"] == "media") block["data"] = "";
-    if (block["type"] == "group") drop_media(block["blocks"]);
+    if (block["type"] == "passages") block["passages"] = Json::array();
+    if (block["type"] == "group") drop_what_is_shown(block["blocks"]);
   }
 }
 
@@ -214,7 +215,7 @@ std::string provenance_html(const Provenance& provenance) {
 std::string scripts(const Report& report, const PageFrame& frame) {
   Json data = to_json(report);
   round_numbers(data);
-  drop_media(data["blocks"]);
+  drop_what_is_shown(data["blocks"]);
   return fmt::format("<script type=\"application/json\" id=\"report-data\">{}</script>\n",
                      script_json(data)) +
          (frame.assets.empty()

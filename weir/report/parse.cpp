@@ -215,6 +215,16 @@ TokenStripBlock token_strip_of(const Fields& fields) {
           fields.range()};
 }
 
+PassagesBlock passages_of(const Fields& fields) {
+  PassagesBlock block{"", fields.text("value_label"), {}, fields.number("largest", 0)};
+  fields.each("passages", [&](const json& item) {
+    const Fields passage(item, fields.what());
+    block.passages.push_back(
+        {passage.text("note"), passage.texts("tokens"), passage.numbers("values")});
+  });
+  return block;
+}
+
 AttentionBlock attention_of(const Fields& fields) {
   AttentionBlock attention{"", fields.texts("tokens"), fields.texts("heads"), {}};
   fields.each("patterns",
@@ -264,6 +274,7 @@ Block block_of(const Fields& fields, int schema) {
   }
   if (type == "scatter") return scatter_of(fields, schema);
   if (type == "token_strip") return token_strip_of(fields);
+  if (type == "passages") return passages_of(fields);
   if (type == "attention") return attention_of(fields);
   if (type == "text") return TextBlock{"", fields.text("text")};
   if (type == "graph") return graph_of(fields);

@@ -85,6 +85,19 @@ struct TokenStripBlock {
   std::optional<std::pair<double, double>> range;
 };
 
+/// A piece of a text in which some tokens have a value.
+struct Passage {
+  std::string note;                 ///< In front of it, short: the largest value, where it stands.
+  std::vector<std::string> tokens;  ///< As they are, with their spaces.
+  std::vector<double> values;       ///< One a token; no colour for 0 and NaN.
+};
+/// Many short passages, a line each, over one scale from 0 in colour: what a feature fires on.
+struct PassagesBlock {
+  std::string title, value_label;
+  std::vector<Passage> passages;
+  double largest = 0;  ///< Of the scale, in size; 0: of the values.
+};
+
 /// patterns[h][query][key] over the same tokens.
 struct AttentionBlock {
   std::string title;
@@ -128,9 +141,9 @@ struct MediaBlock {
 
 struct GroupBlock;
 
-using Block =
-    std::variant<TableBlock, HeatMapBlock, CurvesBlock, HistogramBlock, ScatterBlock,
-                 TokenStripBlock, AttentionBlock, TextBlock, GraphBlock, MediaBlock, GroupBlock>;
+using Block = std::variant<TableBlock, HeatMapBlock, CurvesBlock, HistogramBlock, ScatterBlock,
+                           TokenStripBlock, PassagesBlock, AttentionBlock, TextBlock, GraphBlock,
+                           MediaBlock, GroupBlock>;
 
 /// Blocks that belong together. Groups may hold groups.
 struct GroupBlock {

@@ -40,6 +40,7 @@ std::string draw(const CurvesBlock& curves, const Screen& screen);
 std::string draw(const HistogramBlock& histogram, const Screen& screen);
 std::string draw(const ScatterBlock& scatter, const Screen& screen);
 std::string draw(const TokenStripBlock& strip, const Screen& screen);
+std::string draw(const PassagesBlock& block, const Screen& screen);
 std::string draw(const AttentionBlock& attention, const Screen& screen);
 std::string draw(const TextBlock& text, const Screen& screen);
 std::string draw(const GraphBlock& graph, const Screen& screen);

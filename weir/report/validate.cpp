@@ -99,6 +99,14 @@ class Validator {
     expect_range(strip.range);
   }
 
+  void operator()(const PassagesBlock& block) const {
+    for (const Passage& passage : block.passages) {
+      expect_length("values", passage.values.size(), "tokens", passage.tokens.size());
+    }
+    require(std::isfinite(block.largest) && block.largest >= 0,
+            "{}: expected a largest value of at least 0, found {}", where_, block.largest);
+  }
+
   void operator()(const AttentionBlock& attention) const {
     const size_t n = attention.tokens.size();
     expect_length("patterns", attention.patterns.size(), "heads", attention.heads.size());
