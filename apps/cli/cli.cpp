@@ -41,6 +41,7 @@ void add_verbs(Verb& weir) {
   add_subnet(weir);
   add_embed(weir);
   add_rl(weir);
+  add_sae(weir);
   add_ablate(weir);
   add_knockout(weir);
   add_trace(weir);

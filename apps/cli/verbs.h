@@ -16,6 +16,7 @@ void add_channels(Verb& weir);
 void add_subnet(Verb& weir);
 void add_embed(Verb& weir);
 void add_rl(Verb& weir);
+void add_sae(Verb& weir);
 void add_ablate(Verb& weir);
 void add_knockout(Verb& weir);
 void add_trace(Verb& weir);

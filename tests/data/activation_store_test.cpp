@@ -118,6 +118,12 @@ TEST(ActivationStore, RefusesAnotherHarvest) {
             std::string::npos);
 }
 
+TEST(ActivationStore, IsWrittenByOneAtATime) {
+  const auto folder = fresh("locked");
+  const ActivationStoreWriter writer(folder, layout(), kJob);
+  EXPECT_THROW(ActivationStoreWriter(folder, layout(), kJob), Error);
+}
+
 TEST(ActivationStore, SeesAChangedByte) {
   const auto folder = fresh("changed");
   write(folder, 0, 10, true);

@@ -1,6 +1,11 @@
 #include "weir/data/activation_store_writer.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <ATen/ATen.h>
 #include <nlohmann/json.hpp>
@@ -31,6 +36,26 @@ at::Tensor joined(const std::vector<ActivationBlock>& blocks, const Get& get) {
 
 }  // namespace
 
+// The kernel's lock on DIR/.lock: it ends with the process, however that dies.
+class ActivationStoreWriter::Lock {
+ public:
+  explicit Lock(const std::filesystem::path& folder) {
+    const std::string file = folder / ".lock";
+    descriptor_ = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor_ >= 0 && ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
+    const std::string reason =
+        errno == EWOULDBLOCK ? "another process is writing it" : std::strerror(errno);
+    if (descriptor_ >= 0) ::close(descriptor_);
+    fail(ErrorCode::kUnavailable, "{}: {}", folder.string(), reason);
+  }
+  ~Lock() { ::close(descriptor_); }
+  Lock(const Lock&) = delete;
+  Lock& operator=(const Lock&) = delete;
+
+ private:
+  int descriptor_;
+};
+
 ActivationStoreWriter::ActivationStoreWriter(std::filesystem::path folder,
                                              const StoreLayout& layout, const std::string& job)
     : folder_(std::move(folder)), layout_(layout), manifest_(std::make_unique<StoreManifest>()) {
@@ -39,6 +64,7 @@ ActivationStoreWriter::ActivationStoreWriter(std::filesystem::path folder,
   require(layout.dtype == at::kFloat || layout.dtype == at::kBFloat16,
           "store of activations: expected float32 or bfloat16, got {}", dtype_name(layout.dtype));
   std::filesystem::create_directories(folder_);
+  lock_ = std::make_unique<Lock>(folder_);
   if (std::filesystem::exists(folder_ / kStoreFile)) {
     resume(job);
     return;

@@ -24,7 +24,7 @@ struct StoreLayout {
 
 /// Writes a store, and goes on where an earlier try stopped: with the first context that is in no
 /// shard. The same blocks give the same files, byte by byte, however often it was killed between.
-/// One process at a time may write a folder.
+/// kUnavailable while another process writes the folder.
 class ActivationStoreWriter {
  public:
   /// `job`: one line of JSON that says what is being harvested and how; a folder with another job
@@ -48,11 +48,13 @@ class ActivationStoreWriter {
   void finish();
 
  private:
+  class Lock;
   void resume(const std::string& job);
   void close_shard();
 
   std::filesystem::path folder_;
   StoreLayout layout_;
+  std::unique_ptr<Lock> lock_;
   std::unique_ptr<StoreManifest> manifest_;
   std::vector<ActivationBlock> pending_;
   int64_t n_contexts_ = 0, n_rows_ = 0, n_pending_ = 0;

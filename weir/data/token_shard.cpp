@@ -73,6 +73,12 @@ ShardInfo read_header(std::string_view bytes, const std::string& what) {
 
 }  // namespace
 
+bool is_shard(const std::filesystem::path& file) {
+  std::error_code unreadable;
+  if (!std::filesystem::is_regular_file(file, unreadable)) return false;
+  return io::MappedFile::open(file)->bytes().substr(0, kMagic.size()) == kMagic;
+}
+
 std::string shard_header(const ShardInfo& info) {
   std::string header(kMagic);
   io::store(&header, kVersion);

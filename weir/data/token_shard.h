@@ -94,6 +94,9 @@ class TokenShard {
   const uint64_t* documents_ = nullptr;
 };
 
+/// Whether a file begins as a shard does; false when there is none.
+bool is_shard(const std::filesystem::path& file);
+
 /// The first kShardHeaderBytes of a file; `sha256` empty is written as '0's.
 constexpr uint64_t kShardHeaderBytes = 256;
 std::string shard_header(const ShardInfo& info);

@@ -252,4 +252,16 @@ TokenizeResult tokenize(const std::vector<fs::path>& inputs,
   return result;
 }
 
+std::shared_ptr<const TokenShard> tokenize_once(const std::vector<std::filesystem::path>& inputs,
+                                                const Tokenizer& tokenizer,
+                                                const std::filesystem::path& out,
+                                                const TokenizeOptions& options) {
+  if (out.has_parent_path()) std::filesystem::create_directories(out.parent_path());
+  if (!std::filesystem::exists(out)) tokenize(inputs, tokenizer, out, options);
+  auto shard = TokenShard::open(out);
+  require(shard->info().tokenizer_sha256 == tokenizer_sha256(tokenizer),
+          "{}: made with another tokenizer; remove it", out.string());
+  return shard;
+}
+
 }  // namespace weir::data

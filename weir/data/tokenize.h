@@ -51,4 +51,11 @@ TokenizeResult tokenize(const std::vector<std::filesystem::path>& inputs,
                         const std::optional<Tokenizer>& tokenizer, const std::filesystem::path& out,
                         const TokenizeOptions& options = {});
 
+/// The shard `out`, made as `tokenize` does unless it is there already, whatever of.
+/// kInvalidArgument when it was made with another tokenizer.
+std::shared_ptr<const TokenShard> tokenize_once(const std::vector<std::filesystem::path>& inputs,
+                                                const Tokenizer& tokenizer,
+                                                const std::filesystem::path& out,
+                                                const TokenizeOptions& options);
+
 }  // namespace weir::data

@@ -43,17 +43,11 @@ using Shards = std::vector<std::shared_ptr<const data::TokenShard>>;
 
 Shards shards_of_text(const std::vector<fs::path>& inputs, const data::TextOptions& text,
                       const Tokenizer& tokenizer, const fs::path& folder) {
-  const fs::path file = folder / "text.shard";
-  fs::create_directories(folder);
   data::TokenizeOptions options;
   options.text = text;
   options.add_special = false;
   options.end = data::end_of_text(tokenizer);
-  if (!fs::exists(file)) data::tokenize(inputs, tokenizer, file, options);
-  Shards shards = {data::TokenShard::open(file)};
-  require(shards[0]->info().tokenizer_sha256 == data::tokenizer_sha256(tokenizer),
-          "{}: made with another tokenizer; remove it", file.string());
-  return shards;
+  return {data::tokenize_once(inputs, tokenizer, folder / "text.shard", options)};
 }
 
 data::TokenRows rows_of(const Shards& shards, const std::vector<double>& weights, data::Split split,

@@ -1,0 +1,15 @@
+#include "apps/cli/sae/sae_verbs.h"
+#include "apps/cli/verbs.h"
+
+namespace weir::cli {
+
+void add_sae(Verb& weir) {
+  Verb& sae = weir.verb(
+      Heading::kLook,
+      {"sae", "dictionaries of a model's activations (sparse autoencoders)",
+       "A dictionary writes each activation as few of many directions, and the directions tend to "
+       "mean something: harvest activations, train one, look at what its latents fire on."});
+  add_sae_harvest(sae);
+}
+
+}  // namespace weir::cli

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "apps/cli/verb.h"
+
+/// The verbs below `weir sae`, each in its own file.
+namespace weir::cli {
+
+void add_sae_harvest(Verb& sae);
+
+}  // namespace weir::cli
