@@ -143,6 +143,14 @@ struct AdamTask {
   float eps = 0;
 };
 
+/// Rows of a matrix that are chosen by number.
+struct ChosenRows {
+  const float* rows = nullptr;  ///< Row i at rows + i * stride.
+  int64_t stride = 0, n = 0;    ///< n: numbers in a row.
+  const int32_t* ids = nullptr;
+  int64_t k = 0;
+};
+
 /// The functions of one instruction set.
 struct KernelTable {
   Isa isa = Isa::kScalar;
@@ -178,6 +186,13 @@ struct KernelTable {
 
   float (*dot)(const float* a, const float* b, int64_t n);
   void (*adam)(const AdamTask& task);
+
+  /// out [n] += sum_k weights[k] row[k].
+  void (*add_rows)(const ChosenRows& rows, const float* weights, float* out);
+  /// out[k] = row[k] . x
+  void (*row_dots)(const ChosenRows& rows, const float* x, float* out);
+  /// Ascending ids of z > threshold into ids [n]; how many there are.
+  int64_t (*find_greater)(const float* z, int64_t n, float threshold, int32_t* ids);
 
   const FormatKernels* format(io::DType dtype) const;
 };

@@ -3,6 +3,7 @@
 #include "weir/tensor/kernels/adam.h"
 #include "weir/tensor/kernels/products.h"
 #include "weir/tensor/kernels/rows.h"
+#include "weir/tensor/kernels/sparse.h"
 #include "weir/tensor/kernels/statistics.h"
 
 namespace weir::kernels {
@@ -42,6 +43,9 @@ KernelTable make_table(Isa isa) {
   table.rotate_half = Rows<V>::rotate_half;
   table.dot = Rows<V>::dot;
   table.adam = adam<V>;
+  table.add_rows = Sparse<V>::add_rows;
+  table.row_dots = Sparse<V>::row_dots;
+  table.find_greater = Sparse<V>::find_greater;
   return table;
 }
 
