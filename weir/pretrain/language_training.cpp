@@ -10,6 +10,7 @@
 #include "weir/model/own.h"
 #include "weir/pretrain/flops.h"
 #include "weir/pretrain/recipe_parts.h"
+#include "weir/train/run_options.h"
 #include "weir/train/state_file.h"
 
 namespace weir {

@@ -8,7 +8,6 @@
 #include "weir/pretrain/trainer.h"
 #include "weir/text/tokenizer.h"
 #include "weir/train/recipe.h"
-#include "weir/train/training_run.h"
 
 /// Parts of a training, each from its keys of a recipe (docs/methods/training.md lists them all).
 namespace weir {
@@ -27,8 +26,5 @@ std::unique_ptr<Optimizer> make_optimizer(Recipe& recipe, const LanguageTrainer&
 
 /// `train.compute`, `train.label_smoothing`, `train.z_loss`, `train.checkpoint`, `optimizer.clip`.
 LanguageTrainerOptions trainer_options(Recipe& recipe);
-
-/// `train.steps`, `optimizer.rate`, `schedule.*` and `run.*`.
-TrainingRunOptions run_options(Recipe& recipe);
 
 }  // namespace weir

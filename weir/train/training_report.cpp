@@ -43,6 +43,29 @@ std::vector<UpdateRecord> validated(const std::vector<UpdateRecord>& records) {
   return found;
 }
 
+// Of figures "A/b" a block for each b, with a series for each A.
+std::vector<CurvesBlock> further_curves(const std::vector<UpdateRecord>& records) {
+  std::vector<CurvesBlock> blocks;
+  for (size_t i = 0; i < records.back().more.size(); ++i) {
+    const std::string& name = records.back().more[i].first;
+    const size_t slash = name.find('/');
+    const std::string figure = slash == std::string::npos ? name : name.substr(slash + 1);
+    CurvesBlock block = curve(records, figure, figure, [i](const UpdateRecord& of) {
+      return i < of.more.size() ? of.more[i].second : NAN;
+    });
+    block.series[0].name = slash == std::string::npos ? name : name.substr(0, slash);
+    const auto known = std::find_if(blocks.begin(), blocks.end(), [&](const CurvesBlock& other) {
+      return other.title == figure;
+    });
+    if (known == blocks.end()) {
+      blocks.push_back(std::move(block));
+    } else {
+      known->series.push_back(std::move(block.series[0]));
+    }
+  }
+  return blocks;
+}
+
 TableBlock summary(const std::vector<UpdateRecord>& records,
                    const std::vector<UpdateRecord>& held_out, const std::string& unit) {
   TableBlock table{"State", {"what", "value"}, {}, ""};
@@ -61,7 +84,7 @@ TableBlock summary(const std::vector<UpdateRecord>& records,
 }  // namespace
 
 Report training_report(const std::string& title, const std::string& unit,
-                       const std::vector<UpdateRecord>& records) {
+                       const std::vector<UpdateRecord>& records, const std::string& loss_unit) {
   Report report{title, {}, {}};
   if (records.empty()) {
     report.blocks.push_back(TextBlock{"State", "No update yet."});
@@ -69,11 +92,13 @@ Report training_report(const std::string& title, const std::string& unit,
   }
   const std::vector<UpdateRecord> held_out = validated(records);
   report.blocks.push_back(summary(records, held_out, unit));
-  report.blocks.push_back(curve(records, "Loss", "nats", [](const auto& of) { return of.loss; }));
+  report.blocks.push_back(
+      curve(records, "Loss", loss_unit, [](const auto& of) { return of.loss; }));
   if (!held_out.empty()) {
-    report.blocks.push_back(curve(held_out, "Held-out loss", "nats",
+    report.blocks.push_back(curve(held_out, "Held-out loss", loss_unit,
                                   [](const auto& of) { return of.validation_loss; }));
   }
+  for (CurvesBlock& block : further_curves(records)) report.blocks.push_back(std::move(block));
   report.blocks.push_back(
       curve(records, "Learning rate", "rate", [](const auto& of) { return of.rate; }));
   report.blocks.push_back(curve(records, "Gradient norm, before clipping", "norm",

@@ -86,6 +86,7 @@ class TrainingRun {
     record.units = units_ += update.n_units;
     record.loss = update.loss;
     record.gradient_norm = update.gradient_norm;
+    record.more = trainee_.figures();
     record.units_per_second = static_cast<double>(update.n_units) / seconds_since(before);
     const bool is_last = done_ == options_.steps;
     if (is_last || is_every(options_.validate_every)) record.validation_loss = trainee_.validate();
@@ -139,7 +140,7 @@ class TrainingRun {
   void report(int refresh_seconds) {
     reported_ = Clock::now();
     if (!directory_.is_writer()) return;
-    Report page = training_report(options_.title, options_.unit, records_);
+    Report page = training_report(options_.title, options_.unit, records_, options_.loss_unit);
     page.provenance = options_.provenance;
     page.provenance.wall_seconds = seconds();
     write_html(page, directory_.report(), {refresh_seconds});

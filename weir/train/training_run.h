@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "weir/report/report.h"
@@ -23,6 +24,8 @@ class Trainee {
   };
 
   virtual ~Trainee() = default;
+  /// Further numbers of the last update, the same names each time. "A/b": the curve A of figure b.
+  virtual std::vector<std::pair<std::string, double>> figures() const { return {}; }
   /// Update number `step`, from 0: state and step say all of it. Where loss or norm is not finite,
   /// the state stays as it was.
   virtual Update update(int64_t step, double rate) = 0;
@@ -45,6 +48,7 @@ struct TrainingRunOptions {
   DivergenceOptions divergence = {};
   std::string title = "Training";
   std::string unit = "tokens";
+  std::string loss_unit = "nats";
   double flops_per_unit = 0;  ///< For the progress line, with ...
   double peak_flops = 0;      ///< ... what this machine can do in a second; 0: not told.
   double report_seconds = 10;

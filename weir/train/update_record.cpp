@@ -14,6 +14,7 @@ nlohmann::ordered_json to_line(const UpdateRecord& record, const std::string& un
                                  {"grad_norm", record.gradient_norm},
                                  {unit + "_per_second", record.units_per_second}};
   if (!std::isnan(record.validation_loss)) line["validation_loss"] = record.validation_loss;
+  for (const auto& [name, value] : record.more) line["more"][name] = value;
   return line;
 }
 
@@ -27,6 +28,11 @@ UpdateRecord record_of(const nlohmann::json& line, const std::string& unit) {
   record.gradient_norm = io::get_double(line, "grad_norm", kWhat);
   record.units_per_second = io::get_double(line, unit + "_per_second", kWhat);
   record.validation_loss = io::find_double(line, "validation_loss", kWhat).value_or(NAN);
+  if (const auto more = line.find("more"); more != line.end()) {
+    for (const auto& [name, value] : more->items()) {
+      if (value.is_number()) record.more.emplace_back(name, value.get<double>());
+    }
+  }
   return record;
 }
 

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -15,6 +17,8 @@ struct UpdateRecord {
   int64_t units = 0;  ///< Tokens (or whatever is counted) until here.
   double loss = 0, rate = 0, gradient_norm = 0, units_per_second = 0;
   double validation_loss = NAN;  ///< After this update; NaN: not asked.
+  /// What else the training tells, by name ("more" of the line).
+  std::vector<std::pair<std::string, double>> more = {};
 };
 
 /// `unit`: "tokens".
