@@ -42,9 +42,9 @@ struct Bench {
   Result (*run)(const Options& options) = nullptr;
 };
 
-/// gemm, forward, forward-cache, hooks, given, train-step, mask-step, vocab-loss, patch-head-z,
-/// path-patching, attribution-grids, composition, composition-components, composition-xl,
-/// composition-7b, tokenize, lens, decode-1, decode-busy, decode-8, prefill,
+/// gemm, forward, forward-cache, hooks, given, train-step, mask-step, sae-step, sae-step-dead,
+/// vocab-loss, patch-head-z, path-patching, attribution-grids, composition, composition-components,
+/// composition-xl, composition-7b, tokenize, lens, decode-1, decode-busy, decode-8, prefill,
 /// steer-sweep.
 const std::vector<Bench>& benches();
 

@@ -37,6 +37,8 @@ Result bench_decode_8(const Options& options);
 Result bench_prefill(const Options& options);
 Result bench_steer_sweep(const Options& options);
 Result bench_mask_step(const Options& options);
+Result bench_sae_step(const Options& options);
+Result bench_sae_step_dead(const Options& options);
 Result bench_train_step(const Options& options);
 Result bench_vocab_loss(const Options& options);
 Result bench_patch_head_z(const Options& options);

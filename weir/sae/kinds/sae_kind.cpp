@@ -19,6 +19,11 @@ const SaeKind& batch_top_k_sae_kind();
 const SaeKind& group_max_sae_kind();
 const SaeKind& matching_pursuit_sae_kind();
 const SaeKind& vsae_top_k_sae_kind();
+const SaeKind& vsae_iso_sae_kind();
+const SaeKind& vsae_jump_relu_sae_kind();
+const SaeKind& vsae_gated_sae_kind();
+const SaeKind& vsae_batch_top_k_sae_kind();
+const SaeKind& vsae_matryoshka_sae_kind();
 
 namespace {
 
@@ -42,6 +47,11 @@ constexpr Entry kKinds[] = {
     {"crosscoder", standard_sae_kind},
     {"matching_pursuit", matching_pursuit_sae_kind},
     {"vsae_topk", vsae_top_k_sae_kind},
+    {"vsae_iso", vsae_iso_sae_kind},
+    {"vsae_jumprelu", vsae_jump_relu_sae_kind},
+    {"vsae_gated", vsae_gated_sae_kind},
+    {"vsae_batchtopk", vsae_batch_top_k_sae_kind},
+    {"vsae_matryoshka", vsae_matryoshka_sae_kind},
 };
 
 std::vector<int64_t> per_source(const SaeConfig& config, std::vector<int64_t> shape, size_t place) {
