@@ -44,11 +44,11 @@ bool puts_bos(const CorpusOptions& options, const LanguageModel& lm) {
 
 }  // namespace
 
-void add_corpus_options(Verb& verb, CorpusOptions& options) {
+void add_corpus_options(Verb& verb, CorpusOptions& options, bool is_required) {
   verb.texts("--corpus", &options.corpus, "F",
-             "A shard (weir data tokenize), or texts: files and folders; may be repeated")
-      .required()
-      .option("--separator", &options.separator, "TEXT", "Lies between the documents of .txt files")
+             "A shard (weir data tokenize), or texts: files and folders; may be repeated");
+  if (is_required) verb.required();
+  verb.option("--separator", &options.separator, "TEXT", "Lies between the documents of .txt files")
       .option("--tokens", &options.tokens, "N", "Tokens to read; 0: the corpus once", {0})
       .option("--length", &options.length, "T", "Tokens of a context", {2, int64_t{1} << 20})
       .choice("--packing", &options.packing, {"stream", "documents"},

@@ -22,7 +22,7 @@ struct CorpusOptions {
 };
 /// --corpus (required), --separator, --tokens, --length, --packing, --seed, --in-order, --bos,
 /// --skip-positions, --skip-token, --max-norm.
-void add_corpus_options(Verb& verb, CorpusOptions& options);
+void add_corpus_options(Verb& verb, CorpusOptions& options, bool is_required = true);
 
 /// A corpus that is open, as a harvest takes it.
 struct OpenCorpus {
