@@ -8,8 +8,12 @@ void add_sae(Verb& weir) {
       Heading::kLook,
       {"sae", "dictionaries of a model's activations (sparse autoencoders)",
        "A dictionary writes each activation as few of many directions, and the directions tend to "
-       "mean something: harvest activations, train one, look at what its latents fire on."});
+       "mean something: harvest activations, train one, look at what its latents fire on. Reads "
+       "the files of SAELens, dictionary_learning, sparsify, Gemma Scope, OpenAI and others."});
   add_sae_harvest(sae);
+  add_sae_info(sae);
+  add_sae_encode(sae);
+  add_sae_convert(sae);
 }
 
 }  // namespace weir::cli

@@ -6,5 +6,8 @@
 namespace weir::cli {
 
 void add_sae_harvest(Verb& sae);
+void add_sae_info(Verb& sae);
+void add_sae_encode(Verb& sae);
+void add_sae_convert(Verb& sae);
 
 }  // namespace weir::cli

@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 
 #include "weir/sae/kinds/sae_kind.h"
+#include "weir/tensor/half_precision.h"
 
 namespace weir {
 namespace {
@@ -17,7 +18,7 @@ class GatedKind : public SaeKind {
   }
 
   at::Tensor encode(const Sae& sae, const at::Tensor& x) const override {
-    const at::Tensor a = at::mm(x, flat_encoder(sae));
+    const at::Tensor a = product(x, flat_encoder(sae));
     const at::Tensor magnitude = (sae.weight("r_mag").exp() * a + sae.weight("b_mag")).relu();
     return magnitude * (a + sae.weight("b_gate") > 0);
   }

@@ -2,6 +2,7 @@
 
 #include "weir/base/error.h"
 #include "weir/sae/kinds/sae_kind.h"
+#include "weir/tensor/half_precision.h"
 
 namespace weir {
 namespace {
@@ -34,7 +35,7 @@ class MatchingPursuitKind : public SaeKind {
     at::Tensor support = f != 0;
     const int64_t steps = pursuit.max_iterations > 0 ? pursuit.max_iterations : sae.config.d_in;
     for (int64_t i = 0; i < steps; ++i) {
-      const at::Tensor best = rest.detach().matmul(rows.detach().t()).argmax(-1);
+      const at::Tensor best = product(rest.detach(), rows.detach().t()).argmax(-1);
       const at::Tensor row = rows.index({best});
       const at::Tensor value = (rest * row).sum(-1).relu() * done.logical_not();
       f = f.scatter_add(1, best.unsqueeze(1), value.unsqueeze(1));

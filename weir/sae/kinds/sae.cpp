@@ -4,6 +4,7 @@
 
 #include "weir/base/error.h"
 #include "weir/sae/kinds/sae_kind.h"
+#include "weir/tensor/half_precision.h"
 
 namespace weir {
 namespace {
@@ -63,7 +64,7 @@ at::Tensor decode(const Sae& sae, const at::Tensor& latents) {
           latents.dim() > 0 ? latents.size(-1) : 0);
   at::Tensor f = as_rows(latents);
   if (sae.config.rescale_acts_by_decoder_norm) f = f / decoder_norms(sae);
-  return as_shaped(with_bias(sae, at::mm(f, flat_decoder(sae))), latents);
+  return as_shaped(with_bias(sae, product(f, flat_decoder(sae))), latents);
 }
 
 at::Tensor decode(const Sae& sae, const SparseLatents& latents) {

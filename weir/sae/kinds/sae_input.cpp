@@ -6,6 +6,7 @@
 
 #include "weir/base/error.h"
 #include "weir/sae/kinds/sae.h"
+#include "weir/tensor/half_precision.h"
 
 namespace weir {
 namespace {
@@ -21,7 +22,7 @@ at::Tensor flatten(const SaeConfig& config, const at::Tensor& x) {
   return x.flatten(-2);
 }
 
-// What SAELens and OpenAI add to norms and deviations.
+// What SAELens and OpenAI add to deviations before they divide, but not before they multiply.
 constexpr double kEpsilon = 1e-5;
 
 void normalise(const Sae& sae, SaeInput* input) {
@@ -37,8 +38,8 @@ void normalise(const Sae& sae, SaeInput* input) {
     case SaeNormalisation::kLayerNorm: {
       input->centre = x.mean(-1, true);
       x = x - input->centre;
-      input->spread = x.std(-1, /*unbiased=*/true, true) + kEpsilon;
-      x = x / input->spread;
+      input->spread = x.std(-1, /*unbiased=*/true, true);
+      x = x / (input->spread + kEpsilon);
       return;
     }
     case SaeNormalisation::kWhitening:
@@ -68,7 +69,7 @@ at::Tensor restore_sae_output(const Sae& sae, const at::Tensor& decoded, const S
   if (input.centre.defined()) y = y + input.centre;
   if (config.scale != 1) y = y / config.scale;
   const at::Tensor skip = sae.find("W_skip");
-  if (skip.defined()) y = y + input.raw.matmul(skip.t());
+  if (skip.defined()) y = y + product(input.raw, skip.t());
   std::vector<int64_t> shape = input.shape;
   if (shape.back() == input.raw.size(-1)) shape.back() = y.size(-1);
   return y.to(input.dtype).reshape(shape);

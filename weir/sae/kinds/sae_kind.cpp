@@ -7,6 +7,7 @@
 
 #include "weir/base/error.h"
 #include "weir/base/nearest.h"
+#include "weir/tensor/half_precision.h"
 
 namespace weir {
 
@@ -89,7 +90,9 @@ std::vector<std::string> sae_kinds() {
 }
 
 at::Tensor pre_activations(const Sae& sae, const at::Tensor& x) {
-  return at::addmm(sae.weight("b_enc"), x, flat_encoder(sae));
+  const at::Tensor encoder = flat_encoder(sae);
+  if (needs_widening(x)) return product(x, encoder) + sae.weight("b_enc");
+  return at::addmm(sae.weight("b_enc"), x, encoder);
 }
 
 int64_t whole_k(const SaeConfig& config) {

@@ -6,6 +6,7 @@
 #include <ATen/Parallel.h>
 
 #include "weir/base/error.h"
+#include "weir/tensor/half_precision.h"
 #include "weir/tensor/hand_gradient.h"
 
 namespace weir {
@@ -58,7 +59,8 @@ at::Tensor weighted_rows(const SparseLatents& latents, const at::Tensor& rows) {
   std::vector<int64_t> shape = latents.values.sizes().vec();
   shape.back() = rows.size(1);
   if (needs_graph({values, rows}) || rows.scalar_type() != at::kFloat || !rows.is_cpu()) {
-    return (values.unsqueeze(-1) * rows.index({indices})).sum(1).view(shape);
+    const at::Tensor terms = widened(values).unsqueeze(-1) * widened(rows.index({indices}));
+    return terms.sum(1).to(rows.scalar_type()).view(shape);
   }
   if (indices.numel() > 0) {
     require(indices.min().item<int64_t>() >= 0 && indices.max().item<int64_t>() < rows.size(0),
