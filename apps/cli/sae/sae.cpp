@@ -14,6 +14,9 @@ void add_sae(Verb& weir) {
   add_sae_info(sae);
   add_sae_encode(sae);
   add_sae_convert(sae);
+  add_sae_eval(sae);
+  add_sae_compare(sae);
+  add_sae_synth(sae);
 }
 
 }  // namespace weir::cli

@@ -9,5 +9,8 @@ void add_sae_harvest(Verb& sae);
 void add_sae_info(Verb& sae);
 void add_sae_encode(Verb& sae);
 void add_sae_convert(Verb& sae);
+void add_sae_eval(Verb& sae);
+void add_sae_compare(Verb& sae);
+void add_sae_synth(Verb& sae);
 
 }  // namespace weir::cli

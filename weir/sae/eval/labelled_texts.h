@@ -27,7 +27,7 @@ struct LabelledTextsOptions {
 };
 
 /// A JSON Lines file: an object a line, labels as text, numbers or booleans, "split" (optional)
-/// "train" or "test". So upstream's data sets are used: docs/methods/sae_evaluation.md has the line
+/// "train" or "test". So upstream's data sets are used: docs/methods/sae-evaluation.md has the line
 /// of Python that writes them so. kCorruptData names the line that is wrong; kInvalidArgument for
 /// fewer than two labels, or a label without rows in both parts.
 LabelledTexts read_labelled_texts(const std::filesystem::path& file,

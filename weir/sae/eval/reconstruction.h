@@ -14,7 +14,7 @@
 namespace weir {
 
 /// Where projects compute the same name differently, each form stands here under its own
-/// (docs/methods/sae_evaluation.md).
+/// (docs/methods/sae-evaluation.md).
 struct ReconstructionScores {
   int64_t n_tokens = 0;
   double ev_total = 0;   ///< 1 - sum |e|^2 / sum |x - x_bar|^2. The one to quote (SAELens 6.45 on).

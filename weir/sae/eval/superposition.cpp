@@ -12,6 +12,7 @@ namespace weir {
 namespace {
 
 constexpr double kFound = 0.9;
+constexpr uint64_t kFeatureSeeds = uint64_t{1} << 40;  // Apart from the seeds of samples.
 constexpr int64_t kRowsAtOnce = 4096;
 
 at::Tensor densities(const SuperpositionOptions& options) {
@@ -37,9 +38,10 @@ Superposition make_superposition(const SuperpositionOptions& options) {
           "superposition: expected features, coordinates and samples");
   require(options.density > 0 && options.density <= 1,
           "superposition: expected a density above 0 and at most 1, got {}", options.density);
+  const auto of_features = at::detail::createCPUGenerator(kFeatureSeeds + options.feature_seed);
   const auto generator = at::detail::createCPUGenerator(options.seed);
   Superposition result;
-  result.directions = at::randn({options.n_features, options.d}, generator, at::kFloat);
+  result.directions = at::randn({options.n_features, options.d}, of_features, at::kFloat);
   result.directions = result.directions / result.directions.norm(2, 1, /*keepdim=*/true);
   const std::vector<int64_t> shape = {options.n_samples, options.n_features};
   const at::Tensor on = at::rand(shape, generator, at::kFloat) < densities(options);

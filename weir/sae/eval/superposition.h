@@ -18,8 +18,9 @@ struct SuperpositionOptions {
   double density = 0.02;  ///< Mean share of samples in which a feature is on.
   /// Densities fall as rank^-zipf (0: all the same), scaled to the mean.
   double zipf = 0;
-  double noise = 0;  ///< Deviation of what is added to each coordinate.
-  uint64_t seed = 0;
+  double noise = 0;           ///< Deviation of what is added to each coordinate.
+  uint64_t feature_seed = 0;  ///< Of the directions.
+  uint64_t seed = 0;          ///< Of the samples: another one gives held-out ones.
 };
 
 /// x = sources directions + noise.
