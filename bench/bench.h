@@ -42,10 +42,10 @@ struct Bench {
   Result (*run)(const Options& options) = nullptr;
 };
 
-/// gemm, forward, forward-cache, hooks, given, train-step, mask-step, sae-step, sae-step-dead,
-/// vocab-loss, patch-head-z, path-patching, attribution-grids, composition, composition-components,
-/// composition-xl, composition-7b, tokenize, lens, decode-1, decode-busy, decode-8, prefill,
-/// steer-sweep.
+/// gemm, forward, forward-cache, hooks, given, train-step, mask-step, harvest, dashboard, sae-step,
+/// sae-step-dead, vocab-loss, patch-head-z, path-patching, attribution-grids, composition,
+/// composition-components, composition-xl, composition-7b, tokenize, lens, decode-1, decode-busy,
+/// decode-8, prefill, steer-sweep.
 const std::vector<Bench>& benches();
 
 /// What the figures depend on.

@@ -39,6 +39,8 @@ Result bench_steer_sweep(const Options& options);
 Result bench_mask_step(const Options& options);
 Result bench_sae_step(const Options& options);
 Result bench_sae_step_dead(const Options& options);
+Result bench_harvest(const Options& options);
+Result bench_dashboard(const Options& options);
 Result bench_train_step(const Options& options);
 Result bench_vocab_loss(const Options& options);
 Result bench_patch_head_z(const Options& options);

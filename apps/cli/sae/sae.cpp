@@ -11,6 +11,7 @@ void add_sae(Verb& weir) {
        "mean something: harvest activations, train one, look at what its latents fire on. Reads "
        "the files of SAELens, dictionary_learning, sparsify, Gemma Scope, OpenAI and others."});
   add_sae_harvest(sae);
+  add_sae_dashboard(sae);
   add_sae_info(sae);
   add_sae_encode(sae);
   add_sae_convert(sae);

@@ -6,6 +6,7 @@
 namespace weir::cli {
 
 void add_sae_harvest(Verb& sae);
+void add_sae_dashboard(Verb& sae);
 void add_sae_info(Verb& sae);
 void add_sae_encode(Verb& sae);
 void add_sae_convert(Verb& sae);

@@ -10,6 +10,7 @@
 #include <zlib.h>
 
 #include "tests/sae/harvest/made_corpus.h"
+#include "weir/sae/dashboard/latent_cache.h"
 #include "weir/sae/dashboard/neuronpedia.h"
 #include "weir/sae/harvest/harvester.h"
 
@@ -119,6 +120,30 @@ TEST_F(Dashboard, WritesAPageForEveryLatent) {
   }
   EXPECT_EQ(n, 24);
   EXPECT_EQ(n_fired, events.n_events());
+}
+
+TEST_F(Dashboard, GivesDelphiEveryFiring) {
+  const LatentEvents events = collect();
+  const LatentCache cache = latent_cache(events);
+  const auto folder = testing::fresh_folder("delphi");
+  write_delphi_cache(cache, folder, {"tiny", "made"}, 3);
+  const LatentCache back = read_delphi_cache(folder);
+  EXPECT_EQ(back.d_sae, 24);
+  EXPECT_TRUE(back.tokens.equal(cache.tokens));
+  EXPECT_EQ(cache.locations.size(0), events.n_events());
+  // As one dense table of [context, position, latent]; halves have 11 bits.
+  const auto dense = [&](const LatentCache& from) {
+    at::Tensor table = at::zeros({events.n_contexts() * 12 * 24});
+    const at::Tensor place = (from.locations.select(1, 0) * 12 + from.locations.select(1, 1)) * 24 +
+                             from.locations.select(1, 2);
+    return table.index_put_({place}, from.activations.to(at::kFloat));
+  };
+  EXPECT_TRUE(at::allclose(dense(back), dense(cache), 1e-3, 1e-4));
+  const auto [context, position] = events.place(5);
+  for (const auto& event : events.of_row(5)) {
+    EXPECT_EQ(dense(cache)[(context * 12 + position) * 24 + event.latent].item<float>(),
+              event.value);
+  }
 }
 
 TEST_F(Dashboard, WritesWhatNeuronpediaTakes) {
