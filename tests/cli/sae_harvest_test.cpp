@@ -31,9 +31,14 @@ TEST_F(CliSaeHarvest, PlansKeepsAndReturnsWhatIsThere) {
   ASSERT_EQ(made.status, 0) << made.error;
   const json result = made.json()["result"];
   EXPECT_EQ(result["sites"].size(), 2U);
-  EXPECT_EQ(result["dropped"]["tokens"], 640);
-  EXPECT_EQ(result["dropped"]["first_positions"], 20);
-  EXPECT_EQ(result["dropped"]["kept"], result["sites"][0]["rows"]);
+  // The context at the corpus' end may be among the twenty, with padding.
+  const json& dropped = result["dropped"];
+  EXPECT_LE(dropped["tokens"], 640);
+  EXPECT_GT(dropped["tokens"], 600);
+  EXPECT_EQ(dropped["first_positions"], 20);
+  EXPECT_EQ(dropped["kept"].get<int64_t>(),
+            dropped["tokens"].get<int64_t>() - 20 - dropped["by_norm"].get<int64_t>());
+  EXPECT_EQ(dropped["kept"], result["sites"][0]["rows"]);
   const auto again = run_weir(harvest("--tokens 640"));
   ASSERT_EQ(again.status, 0) << again.error;
   EXPECT_EQ(again.json()["result"]["sites"], result["sites"]);

@@ -9,7 +9,7 @@
 namespace weir::cli {
 namespace {
 
-std::shared_ptr<const data::TokenShard> open_shard(const CorpusOptions& options,
+std::shared_ptr<const data::TokenShard> open_shard(const HarvestCorpusOptions& options,
                                                    const LanguageModel& lm,
                                                    const std::filesystem::path& folder) {
   const std::filesystem::path first = options.corpus.at(0);
@@ -34,7 +34,7 @@ std::shared_ptr<const data::TokenShard> open_shard(const CorpusOptions& options,
                              folder / "corpus.shard", tokenize);
 }
 
-bool puts_bos(const CorpusOptions& options, const LanguageModel& lm) {
+bool puts_bos(const HarvestCorpusOptions& options, const LanguageModel& lm) {
   if (options.bos != "auto") return options.bos == "yes";
   if (options.packing != "stream" || !lm.has_tokenizer()) return false;
   const auto bos = lm.tokenizer().special().bos;
@@ -44,7 +44,7 @@ bool puts_bos(const CorpusOptions& options, const LanguageModel& lm) {
 
 }  // namespace
 
-void add_corpus_options(Verb& verb, CorpusOptions& options, bool is_required) {
+void add_harvest_corpus_options(Verb& verb, HarvestCorpusOptions& options, bool is_required) {
   verb.texts("--corpus", &options.corpus, "F",
              "A shard (weir data tokenize), or texts: files and folders; may be repeated");
   if (is_required) verb.required();
@@ -65,8 +65,9 @@ void add_corpus_options(Verb& verb, CorpusOptions& options, bool is_required) {
              "A token to leave out, as the vocabulary spells it; may be repeated");
 }
 
-OpenCorpus open_corpus(const CorpusOptions& options, const LanguageModel& lm,
-                       const std::vector<std::string>& names, const std::filesystem::path& folder) {
+HarvestCorpus open_harvest_corpus(const HarvestCorpusOptions& options, const LanguageModel& lm,
+                                  const std::vector<std::string>& names,
+                                  const std::filesystem::path& folder) {
   const auto shard = open_shard(options, lm, folder);
   require(shard->info().vocab_size <= lm.config().d_vocab,
           "{}: made with a vocabulary of {}, the model has {}", shard->path(),

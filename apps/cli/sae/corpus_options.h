@@ -11,7 +11,7 @@
 /// What the verbs share that run a model over a corpus and take its activations.
 namespace weir::cli {
 
-struct CorpusOptions {
+struct HarvestCorpusOptions {
   std::vector<std::string> corpus;
   std::string separator = "<|endoftext|>", packing = "stream", bos = "auto";
   int64_t tokens = 0, length = 256;
@@ -22,10 +22,10 @@ struct CorpusOptions {
 };
 /// --corpus (required), --separator, --tokens, --length, --packing, --seed, --in-order, --bos,
 /// --skip-positions, --skip-token, --max-norm.
-void add_corpus_options(Verb& verb, CorpusOptions& options, bool is_required = true);
+void add_harvest_corpus_options(Verb& verb, HarvestCorpusOptions& options, bool is_required = true);
 
 /// A corpus that is open, as a harvest takes it.
-struct OpenCorpus {
+struct HarvestCorpus {
   data::TokenRows rows;
   HarvestOptions harvest;
   int64_t n_contexts;
@@ -33,7 +33,8 @@ struct OpenCorpus {
 };
 /// Text is tokenised once, into FOLDER/corpus.shard; a shard (`weir data tokenize`) is used as it
 /// is. kInvalidArgument for a shard of another tokenizer.
-OpenCorpus open_corpus(const CorpusOptions& options, const LanguageModel& lm,
-                       const std::vector<std::string>& names, const std::filesystem::path& folder);
+HarvestCorpus open_harvest_corpus(const HarvestCorpusOptions& options, const LanguageModel& lm,
+                                  const std::vector<std::string>& names,
+                                  const std::filesystem::path& folder);
 
 }  // namespace weir::cli

@@ -26,7 +26,7 @@ using nlohmann::ordered_json;
 struct DashboardVerb {
   std::string sae, out, store, hook, neuronpedia, source_set, delphi;
   ModelOptions model;
-  CorpusOptions corpus;
+  HarvestCorpusOptions corpus;
   FactOptions facts;
   bool no_html = false, vectors = false;
   OutputOptions output;
@@ -40,7 +40,7 @@ struct Passes {
 };
 
 Passes run_model(const DashboardVerb& verb, const LanguageModel& lm, const Sae& sae) {
-  const OpenCorpus corpus = open_corpus(verb.corpus, lm, {sae.config.hook}, verb.out);
+  const HarvestCorpus corpus = open_harvest_corpus(verb.corpus, lm, {sae.config.hook}, verb.out);
   Harvester harvester(lm, corpus.rows, corpus.harvest);
   require(harvester.sites().size() == 1, "--hook: expected one activation, '{}' is {}",
           sae.config.hook, harvester.sites().size());
@@ -152,7 +152,7 @@ void add_sae_dashboard(Verb& sae) {
         "weir sae dashboard my-sae smollm2-135m --store acts --out pages --neuronpedia np"}});
   verb.argument("SAE", &options->sae, "A dictionary: a folder or file (weir sae info)");
   add_model_options(verb, options->model);
-  add_corpus_options(verb, options->corpus, false);
+  add_harvest_corpus_options(verb, options->corpus, false);
   verb.option("--store", &options->store, "DIR",
               "Activations of `weir sae harvest`, in place of --corpus")
       .option("--hook", &options->hook, "NAME", "What it reads, where its files do not say")

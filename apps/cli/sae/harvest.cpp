@@ -19,7 +19,7 @@ using nlohmann::ordered_json;
 
 struct HarvestVerb {
   ModelOptions model;
-  CorpusOptions corpus;
+  HarvestCorpusOptions corpus;
   std::vector<std::string> names;
   std::string out, store_dtype = "float32";
   double memory_gb = 0;
@@ -79,7 +79,7 @@ void harvest_verb(const HarvestVerb& verb) {
   const auto start = std::chrono::steady_clock::now();
   set_progress_enabled(!verb.output.quiet);
   const LanguageModel lm = load(verb.model, "none", true);
-  OpenCorpus corpus = open_corpus(verb.corpus, lm, verb.names, verb.out);
+  HarvestCorpus corpus = open_harvest_corpus(verb.corpus, lm, verb.names, verb.out);
   HarvestSize size;
   size.n_contexts = corpus.n_contexts;
   size.dtype = parse_dtype(verb.store_dtype);
@@ -141,7 +141,7 @@ void add_sae_harvest(Verb& sae) {
   add_model_options(verb, options->model);
   verb.list("--names", &options->names, "GLOB,...", "Globs of hook names, separated by commas")
       .required();
-  add_corpus_options(verb, options->corpus);
+  add_harvest_corpus_options(verb, options->corpus);
   verb.option("--out", &options->out, "DIR", "The folder of the store")
       .required()
       .choice("--store-dtype", &options->store_dtype, {"float32", "bfloat16"},
