@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include "weir/base/error.h"
 #include "weir/base/interrupt.h"
 
 namespace weir {
@@ -84,10 +85,41 @@ void CachedRun::append_mask(const std::vector<bool>& is_real) {
 void CachedRun::select(const std::vector<int64_t>& rows) {
   const at::Tensor index = at::tensor(rows, at::kLong).to(device_);
   cache_ = cache_.select(index);
-  if (depends_on_length_) tokens_ = tokens_.index_select(0, index);
+  tokens_ = tokens_.index_select(0, index);
   if (!mask_.defined()) return;
   mask_ = mask_.index_select(0, index);
   if (mask_.all().item<bool>()) mask_ = at::Tensor();
+}
+
+// Positions that are pads of all rows, which longer rows have left behind.
+void CachedRun::drop_common_pads() {
+  if (!mask_.defined()) return;
+  const at::Tensor used = mask_.any(0);
+  const int64_t first = used.to(at::kByte).argmax(0).item<int64_t>();
+  if (first == 0) return;
+  cache_.drop_front(first);
+  mask_ = mask_.slice(1, first);
+  if (mask_.all().item<bool>()) mask_ = at::Tensor();
+}
+
+void CachedRun::join(CachedRun&& other) {
+  require(hooks_ == nullptr && other.hooks_ == nullptr && !depends_on_length_,
+          "cached run: runs with hooks, or with frequencies that depend on the length, cannot be "
+          "joined");
+  drop_common_pads();
+  other.drop_common_pads();
+  const int64_t length = std::max(cache_.length(), other.cache_.length());
+  const auto padded = [&](const CachedRun& of) {
+    const at::Tensor real = of.mask_.defined()
+                                ? of.mask_
+                                : at::ones({of.tokens_.size(0), of.cache_.length()},
+                                           at::TensorOptions().dtype(at::kBool).device(device_));
+    return at::constant_pad_nd(real, {length - of.cache_.length(), 0}, 0);
+  };
+  mask_ = at::cat({padded(*this), padded(other)}, 0);
+  if (mask_.all().item<bool>()) mask_ = at::Tensor();
+  tokens_ = at::zeros({tokens_.size(0) + other.tokens_.size(0), 1}, tokens_.options());
+  cache_.join(other.cache_);
 }
 
 at::Tensor CachedRun::run(const at::Tensor& tokens) {

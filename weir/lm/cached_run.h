@@ -31,11 +31,15 @@ class CachedRun {
   at::Tensor step(const std::vector<int64_t>& tokens, const std::vector<bool>& is_real);
   /// Keeps the rows `rows`, in that order; a row may be repeated.
   void select(const std::vector<int64_t>& rows);
+  /// Puts the rows of another run of the same model after these; the shorter ones get pads on their
+  /// left. Neither may have hooks, nor frequencies that depend on the length.
+  void join(CachedRun&& other);
   /// Positions that were run so far, pads included.
   int64_t length() const { return cache_.length(); }
 
  private:
   at::Tensor run(const at::Tensor& tokens);
+  void drop_common_pads();
   void append_mask(const std::vector<bool>& is_real);
   int64_t prefill_piece(int64_t n_positions) const;
 

@@ -1,5 +1,7 @@
 #include "weir/nn/kv_cache.h"
 
+#include <algorithm>
+
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
@@ -48,6 +50,38 @@ KvCache KvCache::select(const at::Tensor& index) const {
     picked.layers_[i].v = layers_[i].v.slice(1, 0, length_).index_select(0, rows);
   }
   return picked;
+}
+
+void KvCache::drop_front(int64_t n) {
+  require(n >= 0 && n <= length_, "kv cache: cannot drop {} of {} positions", n, length_);
+  for (Layer& entry : layers_) {
+    if (!entry.k.defined()) continue;
+    entry.k = entry.k.slice(1, n);
+    entry.v = entry.v.slice(1, n);
+  }
+  length_ -= n;
+}
+
+void KvCache::join(const KvCache& other) {
+  require(
+      continuations_ == 0 && other.continuations_ == 0 && layers_.size() == other.layers_.size(),
+      "kv cache: only plain caches of one model can be joined");
+  const int64_t length = std::max(length_, other.length_);
+  const auto together = [&](const at::Tensor& a, const at::Tensor& b) {
+    at::Tensor all =
+        at::zeros({a.size(0) + b.size(0), length + 64, a.size(2), a.size(3)}, a.options());
+    all.slice(0, 0, a.size(0)).slice(1, length - length_, length).copy_(a.slice(1, 0, length_));
+    all.slice(0, a.size(0))
+        .slice(1, length - other.length_, length)
+        .copy_(b.slice(1, 0, other.length_));
+    return all;
+  };
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    if (!layers_[i].k.defined()) continue;
+    layers_[i].k = together(layers_[i].k, other.layers_[i].k);
+    layers_[i].v = together(layers_[i].v, other.layers_[i].v);
+  }
+  length_ = length;
 }
 
 KvCache KvCache::continued(int64_t length, int64_t times) const {

@@ -20,6 +20,11 @@ class KvCache {
   void advance(int64_t n_positions) { length_ += n_positions; }
   /// The rows `index` (int64 [n]); one may be named several times.
   KvCache select(const at::Tensor& index) const;
+  /// Forgets the first `n` positions: pads of every row.
+  void drop_front(int64_t n);
+  /// Puts the rows of `other` after these. The shorter of both is moved to the right: its first
+  /// positions hold zeros, which a mask must hide.
+  void join(const KvCache& other);
   /// For one forward over what may follow the first `length` positions: rows b, B + b, 2 B + b, ...
   /// of `times` B all continue row b. A layer's keys are put together when it asks for them and not
   /// kept, so that what the continuations share is held once.

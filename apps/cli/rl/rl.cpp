@@ -10,6 +10,8 @@ void add_rl(Verb& weir) {
        "Answers are sampled, judged by a rule, and the model is changed towards those that were "
        "right: by its full policy (GRPO and its relatives), by a layer's, or by one after the "
        "other."});
+  add_rl_train(rl);
+  add_rl_eval(rl);
   add_rl_verify(rl);
   add_rl_loss(rl);
   add_rl_policy(rl);

@@ -95,6 +95,7 @@ class ReadProblems final : public ProblemSource {
   /// Each problem once an epoch, in an order of its own.
   Problem training(uint64_t seed, int64_t index) const override {
     const auto n = static_cast<int64_t>(training_.size());
+    require(n > 0, "task {}: no problem is left to train on", kind_);
     const int64_t epoch = index / n;
     if (epoch != shuffled_epoch_ || seed != shuffled_seed_ || order_.empty()) {
       order_.resize(training_.size());
@@ -140,8 +141,7 @@ std::unique_ptr<ProblemSource> read_problems(const std::string& kind, const std:
       ++*n_dropped;
     }
   }
-  require(!training.empty() && !test.empty(), "{}: expected problems to train on and to test on",
-          train_file);
+  require(!test.empty(), "{}: expected problems to test on", train_file);
   return std::make_unique<ReadProblems>(kind, std::move(training), std::move(test));
 }
 
