@@ -14,6 +14,11 @@ namespace {
 
 constexpr int64_t kMostRowsTogether = 2000;  // Looked at for latents that fire together.
 
+// Of "the token is this one" for "it fires".
+double f1_of(const FiringToken& token) {
+  return 2 * token.share * token.recall / (token.share + token.recall);
+}
+
 double entropy_of(const std::map<int32_t, int64_t>& counts, int64_t n) {
   double bits = 0;
   for (const auto& [token, count] : counts) {
@@ -143,12 +148,11 @@ void FactFinder::add_tokens(const Firings& firings, LatentFacts* facts) {
     token.share = count / static_cast<double>(firings.n);
     token.recall = count / runs_.count(1, run);
     token.mean = sums.sum / count;
-    const double f1 = 2 * token.share * token.recall / (token.share + token.recall);
-    facts->selectivity = std::max(facts->selectivity, f1);
+    facts->selectivity = std::max(facts->selectivity, f1_of(token));
     facts->tokens.push_back(token);
   }
   std::sort(facts->tokens.begin(), facts->tokens.end(), [](const auto& a, const auto& b) {
-    return a.share != b.share ? a.share > b.share : a.token < b.token;
+    return f1_of(a) != f1_of(b) ? f1_of(a) > f1_of(b) : a.token < b.token;
   });
   if (static_cast<int64_t>(facts->tokens.size()) > options_.n_tokens) {
     facts->tokens.resize(static_cast<size_t>(options_.n_tokens));

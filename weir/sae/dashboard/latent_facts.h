@@ -53,7 +53,7 @@ struct LatentFacts {
   std::vector<double> bin_edges, bin_counts;
   std::vector<LatentExample> top;
   std::vector<ExampleInterval> intervals;            ///< Strongest first.
-  std::vector<FiringToken> tokens;                   ///< By share.
+  std::vector<FiringToken> tokens;                   ///< The most telling first (F1).
   std::vector<std::pair<int64_t, double>> together;  ///< Latent, n_both / sqrt(n_a n_b).
 
   // Scores that need no judge; NaN for a latent that never fires.

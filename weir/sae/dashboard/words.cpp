@@ -44,7 +44,7 @@ std::string summary_text(const LanguageModel& lm, const LatentView& view) {
                        facts.n_rows, percent_text(facts.density), facts.largest);
     const auto on =
         first_tokens(facts.tokens, [](const FiringToken& token) { return token.token; });
-    text += fmt::format("\nMost often on {}: {} of its firings.", quoted_tokens(lm, on),
+    text += fmt::format("\nTypical tokens are {}: {} of its firings.", quoted_tokens(lm, on),
                         percent_text([&] {
                           double sum = 0;
                           for (size_t i = 0; i < on.size(); ++i) sum += facts.tokens[i].share;
