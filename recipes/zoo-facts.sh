@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # The shards of zoo-facts.toml: books, and text in which everything happens that the analysis verbs look for: facts, indirect
 # objects, lists, arithmetic, things with colours, repeated random words.
-#   recipes/zoo-facts.sh OUT_DIR BOOK...        (.txt, .jsonl, .zst; WEIR names the command)
+#   recipes/zoo-facts.sh OUT_DIR BOOK...        (.txt, .jsonl, .zst; WEIR names the command, ZOO_SEPARATOR what stands
+#                                                between the documents of a text file)
 set -euo pipefail
+separator=${ZOO_SEPARATOR:-<|endoftext|>}
 weir=${WEIR:-weir} size=${ZOO_SIZE:-20000} vocabulary=${ZOO_VOCABULARY:-4096}
 out=$1; shift
 mkdir -p "$out"
@@ -33,7 +35,7 @@ rm "$out"/*.txt
 for part in facts numbers lists ioi; do mv "$out/$part.text" "$out/$part.txt"; done
 
 "$weir" data train-tokenizer "$@" "$out"/{facts,numbers,lists,ioi}.txt --vocab-size "$vocabulary" --out "$out/tokenizer"
-"$weir" data tokenize "$@" --tokenizer "$out/tokenizer" --out "$out/books.shard"
+"$weir" data tokenize "$@" --separator "$separator" --tokenizer "$out/tokenizer" --out "$out/books.shard"
 for part in facts numbers lists ioi; do
   "$weir" data tokenize "$out/$part.txt" --separator $'\n' --tokenizer "$out/tokenizer" --out "$out/$part.shard"
 done
