@@ -25,10 +25,11 @@ TableBlock core_table(const CoreEvaluation& core, uint64_t seed) {
   TableBlock table{"Core", {"metric", "value", "low", "high"}, {}, ""};
   for (const auto& [key, ratio] : core.by_prompt) {
     const MeanInterval interval = ratio.interval(seed);
-    table.rows.push_back({key, interval.mean, interval.low, interval.high});
+    // As text: one column holds shares and sums of squares, each with digits of its own.
+    table.rows.push_back({key, number(interval.mean), number(interval.low), number(interval.high)});
   }
   const auto plain = [&](const char* key, double value) {
-    table.rows.push_back({std::string(key), value, std::string(), std::string()});
+    table.rows.push_back({std::string(key), number(value), std::string(), std::string()});
   };
   plain("alive", core.counts.share_above(0));
   plain("alive_tenth", core.counts.share_alive(0.1));
