@@ -15,6 +15,10 @@ void add_sae(Verb& weir) {
   add_sae_info(sae);
   add_sae_encode(sae);
   add_sae_convert(sae);
+  add_sae_match(sae);
+  add_sae_heads(sae);
+  add_sae_dfa(sae);
+  add_sae_rdfa(sae);
   add_sae_eval(sae);
   add_sae_compare(sae);
   add_sae_synth(sae);
