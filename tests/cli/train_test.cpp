@@ -1,16 +1,11 @@
-#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <random>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <thread>
-
-#include <netinet/in.h>
 
 #include "tests/cli/cli_fixture.h"
+#include "tests/cli/started_command.h"
 #include "weir/train/process_group.h"
 
 namespace {
@@ -38,38 +33,6 @@ class TrainCli : public Cli {
       lines.back().erase("tokens_per_second");
     }
     return lines;
-  }
-
-  // The program itself, in a process of its own.
-  static pid_t start(const std::vector<std::string>& arguments,
-                     const std::map<std::string, std::string>& environment = {}) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-      for (const auto& [name, value] : environment) ::setenv(name.c_str(), value.c_str(), 1);
-      std::vector<char*> argv = {const_cast<char*>("weir")};
-      for (const std::string& word : arguments) argv.push_back(const_cast<char*>(word.c_str()));
-      argv.push_back(nullptr);
-      ::execv(WEIR_COMMAND, argv.data());
-      ::_exit(125);
-    }
-    return child;
-  }
-
-  static int status_of(pid_t child) {
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  }
-
-  // Runs the command and kills it (SIGKILL) once metrics.jsonl has so many lines.
-  void run_and_kill(const std::vector<std::string>& arguments, const std::string& run, int lines) {
-    const pid_t child = start(arguments);
-    for (int i = 0; i < 20000 && count_lines(file_text(path(run) + "/metrics.jsonl")) < lines;
-         ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-    ::kill(child, SIGKILL);
-    status_of(child);
   }
 };
 
@@ -120,9 +83,9 @@ TEST_F(TrainCli, GoesOnBitForBitAfterKills) {
   std::istringstream settings(kSmall);
   for (std::string word; settings >> word;) first.push_back(word);
   int lines = 1 + static_cast<int>(random() % 8);
-  run_and_kill(first, "cut", lines);
+  run_and_kill(first, path("cut"), lines);
   lines += 1 + static_cast<int>(random() % 8);
-  run_and_kill({"train", "--resume", path("cut"), "--threads", "1", "--quiet"}, "cut", lines);
+  run_and_kill({"train", "--resume", path("cut"), "--threads", "1", "--quiet"}, path("cut"), lines);
   const auto end = run_weir("train --resume " + path("cut") + " --threads 1 --quiet");
   ASSERT_EQ(end.status, 0) << end.error;
   EXPECT_EQ(metrics("cut"), metrics("whole")) << "killed near line " << lines;
@@ -130,19 +93,6 @@ TEST_F(TrainCli, GoesOnBitForBitAfterKills) {
   EXPECT_EQ(file_text(path("cut") + model), file_text(path("whole") + model));
   const std::string state = "/checkpoints/step-00000024/training.safetensors";
   EXPECT_EQ(file_text(path("cut") + state), file_text(path("whole") + state));
-}
-
-// A port that nobody has.
-int free_port() {
-  const int descriptor = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  EXPECT_EQ(::bind(descriptor, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(descriptor);
-  return ntohs(address.sin_port);
 }
 
 TEST_F(TrainCli, TwoProcessesMakeTheUpdatesOfOneWithTheDoubledBatch) {

@@ -189,6 +189,16 @@ json Recipe::table(const std::string& key) {
   return value;
 }
 
+std::vector<std::string> Recipe::tables_in(const std::string& key) const {
+  std::vector<std::string> names;
+  const json* found = find(key);
+  if (found == nullptr || !found->is_object()) return names;
+  for (const auto& [name, value] : found->items()) {
+    if (value.is_object()) names.push_back(name);
+  }
+  return names;
+}
+
 void Recipe::finish() const {
   std::vector<std::string> keys;
   list_keys(trees_->given, "", &keys);

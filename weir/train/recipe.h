@@ -50,6 +50,9 @@ class Recipe {
   /// A whole table; an empty object when there is none.
   nlohmann::json table(const std::string& key);
 
+  /// Names of the tables in that table; their keys are still to be read.
+  std::vector<std::string> tables_in(const std::string& key) const;
+
   /// A key, or a table, that means nothing here because of another one: it may stand there, and
   /// `merged` leaves it out.
   void leave(const std::string& key) { read_.push_back(key); }

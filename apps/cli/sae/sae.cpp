@@ -11,6 +11,7 @@ void add_sae(Verb& weir) {
        "mean something: harvest activations, train one, look at what its latents fire on. Reads "
        "the files of SAELens, dictionary_learning, sparsify, Gemma Scope, OpenAI and others."});
   add_sae_harvest(sae);
+  add_sae_train(sae);
   add_sae_dashboard(sae);
   add_sae_info(sae);
   add_sae_encode(sae);
@@ -22,6 +23,7 @@ void add_sae(Verb& weir) {
   add_sae_eval(sae);
   add_sae_compare(sae);
   add_sae_synth(sae);
+  add_sae_step(sae);
 }
 
 }  // namespace weir::cli

@@ -17,5 +17,7 @@ void add_sae_rdfa(Verb& sae);
 void add_sae_eval(Verb& sae);
 void add_sae_compare(Verb& sae);
 void add_sae_synth(Verb& sae);
+void add_sae_step(Verb& sae);
+void add_sae_train(Verb& sae);
 
 }  // namespace weir::cli

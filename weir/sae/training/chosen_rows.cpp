@@ -8,7 +8,7 @@
 namespace weir {
 namespace {
 
-constexpr int64_t kAtLeast = 8;  // Times fewer candidates than numbers, or the bound is of no use.
+constexpr int64_t kSlack = 3;  // Times k: candidates that a bound leaves.
 
 kernels::ChosenRows task_of(const RowChoice<float>& of) {
   return {of.rows, of.n, of.n, of.ids, of.k};
@@ -62,8 +62,12 @@ void TopOfRow<T>::find(const T* z, int64_t n, int64_t k, int32_t* ids) {
   for (int64_t i = 0; i < m; ++i) {
     values_[static_cast<size_t>(i)] = z[candidates_[static_cast<size_t>(i)]];
   }
+  // A bound for the next row that leaves it a few times more than k.
+  const auto middle = values_.begin() + static_cast<std::ptrdiff_t>(std::min(m - 1, kSlack * k));
+  std::nth_element(values_.begin(), middle, values_.end(), std::greater<T>());
+  const T next_bound = *middle;
   const auto last = values_.begin() + static_cast<std::ptrdiff_t>(k - 1);
-  std::nth_element(values_.begin(), last, values_.end(), std::greater<T>());
+  std::nth_element(values_.begin(), last, middle + 1, std::greater<T>());
   const T least = *last;
   int64_t equal = k - std::count_if(values_.begin(), last, [&](T v) { return v > least; });
   int64_t found = 0;
@@ -71,10 +75,9 @@ void TopOfRow<T>::find(const T* z, int64_t n, int64_t k, int32_t* ids) {
     const int32_t id = candidates_[static_cast<size_t>(i)];
     if (z[id] > least || (z[id] == least && equal-- > 0)) ids[found++] = id;
   }
-  // A little below the last one: rows differ.
-  const T spread = std::isfinite(least) ? std::abs(least) / 4 : 0;
-  bound_ = least - spread;
-  has_bound_ = std::isfinite(least) && k * kAtLeast < n;
+  // Where few were left over, the next row finds its own.
+  has_bound_ = std::isfinite(next_bound) && m > 2 * k && kSlack * k < n;
+  bound_ = m > kSlack * k ? next_bound : bound_;
 }
 
 template class TopOfRow<float>;

@@ -61,6 +61,21 @@ double ramp(int64_t step, int64_t length) {
 
 }  // namespace
 
+Sae shard_of(const Sae& sae, int64_t rank, int64_t size) {
+  const int64_t n = sae.config.d_sae / size;
+  require(n * size == sae.config.d_sae, "{} latents cannot be shared by {} processes alike",
+          sae.config.d_sae, size);
+  Sae part = sae;
+  part.config.d_sae = n;
+  for (auto& [name, weight] : part.weights) {
+    if (name == "W_enc" || name == "W_var") weight = weight.narrow(1, rank * n, n);
+    if (name == "W_dec" || (weight.dim() == 1 && name != "b_dec")) {
+      weight = weight.narrow(0, rank * n, n);
+    }
+  }
+  return part;
+}
+
 double k_of_step(const SaeConfig& config, const SaeTrainingSettings& settings, int64_t step) {
   if (settings.k_anneal <= 0 || settings.k_start <= config.k) return config.k;
   const double left = 1 - ramp(step, settings.k_anneal);
@@ -80,6 +95,13 @@ SaeTrainer::SaeTrainer(const Sae& start, const SaeTrainingSettings& settings,
   check_sae(sae_);
   require(options.engine != SaeEngine::kSparse || has_sparse_step(sae_, settings),
           "sae training: kind {} with these settings has no sparse step", sae_.config.kind);
+  if (options.group) {
+    const bool shares = sae_.config.kind == "topk" || sae_.config.kind == "abstopk" ||
+                        sae_.config.kind == "vsae_topk";
+    require(shares && options.engine != SaeEngine::kDense && has_sparse_step(sae_, settings),
+            "sae training: several processes train TopK kinds by the sparse step alone; found {}",
+            sae_.config.kind);
+  }
   if (sae_.config.k > 0 && sae_.find("threshold").defined()) {
     threshold_ = sae_.weight("threshold").max().item<double>();
   }
@@ -96,6 +118,8 @@ SaeStepSituation SaeTrainer::situation(int64_t step) {
   now.next_p = anneal_.is_on() ? anneal_.next_p() : -1;
   now.kl = kl_coefficient_ * kl_factor(settings_.kl, step);
   now.keeps_tensors = options_.keeps_tensors;
+  now.group = options_.group;
+  now.shards = options_.shards;
   return now;
 }
 
@@ -109,8 +133,9 @@ SaeStep SaeTrainer::step(const SaeBatch& given, int64_t step, double rate) {
   const at::NoGradGuard no_grad;
   SaeBatch batch = given;
   batch.noise_seed = step_seed(options_.seed, step);
+  share(&batch);
   if (step == 0 && settings_.bias_start != BiasStart::kAsGiven) {
-    const at::Tensor& target = batch.y.defined() ? batch.y : batch.x;
+    const at::Tensor target = all_rows(batch.y.defined() ? batch.y : batch.x);
     const bool is_median = settings_.bias_start == BiasStart::kGeometricMedian;
     const at::Tensor middle = is_median ? geometric_median(target) : target.mean(0);
     flat_decoder_bias(sae_).copy_(middle);
@@ -120,20 +145,19 @@ SaeStep SaeTrainer::step(const SaeBatch& given, int64_t step, double rate) {
   }
   SaeStep result;
   SaeStepSituation now = situation(step);
+  const int64_t n_tokens =
+      batch.x.size(0) * (options_.group && !options_.shards ? options_.group->size() : 1);
   const at::Tensor since = dead_.since_fired().clone();
-  now.may_be_dead =
-      settings_.dead.counts_first ? dead_.mask_if_silent(batch.x.size(0)) : dead_.mask();
+  now.may_be_dead = settings_.dead.counts_first ? dead_.mask_if_silent(n_tokens) : dead_.mask();
   now.dead = [&](const at::Tensor& fired) {
     at::Tensor mask = dead_.mask();
-    dead_.count(fired, batch.x.size(0));
+    dead_.count(fired, n_tokens);
     if (settings_.dead.counts_first) mask = dead_.mask();
     result.n_dead = mask.sum().item<int64_t>();
     return mask;
   };
   result.found = gradients(batch, now);
-  std::vector<at::Tensor> all;
-  for (const auto& [name, gradient] : result.found.gradients) all.push_back(gradient);
-  result.gradient_norm = gradient_norm(all);
+  result.gradient_norm = norm_of(result.found.gradients);
   if (!std::isfinite(result.found.loss) || !std::isfinite(result.gradient_norm)) {
     dead_.set_since_fired(since);
     return result;
@@ -173,14 +197,56 @@ void SaeTrainer::resample_by_error(const at::Tensor& x, int64_t step) {
   resample(dead, x.index_select(0, drawn), ResampleRule::kDictionaryLearning);
 }
 
+void SaeTrainer::share(SaeBatch* batch) const {
+  if (!options_.group) return;
+  const int64_t rank = options_.group->rank();
+  (options_.shards ? batch->first_latent : batch->first_row) =
+      rank * (options_.shards ? sae_.config.d_sae : batch->x.size(0));
+}
+
+// The rows of all processes; each writes its own and they are summed.
+at::Tensor SaeTrainer::all_rows(const at::Tensor& own) const {
+  if (!options_.group || options_.shards) return own;
+  const int64_t n = own.size(0);
+  const at::Tensor all = at::zeros({n * options_.group->size(), own.size(1)}, own.options());
+  all.narrow(0, n * options_.group->rank(), n).copy_(own);
+  options_.group->sum({all});
+  return all;
+}
+
+double SaeTrainer::norm_of(const std::map<std::string, at::Tensor>& gradients) const {
+  double own = 0, shared = 0;
+  for (const auto& [name, gradient] : gradients) {
+    const double norm = weir::gradient_norm({gradient});
+    (name == "b_dec" || name == "W_skip" ? shared : own) += norm * norm;
+  }
+  if (options_.group && options_.shards) {
+    const at::Tensor sum = at::full({1}, own, at::kDouble);
+    options_.group->sum({sum});
+    own = sum.item<double>();
+  }
+  return std::sqrt(own + shared);
+}
+
+void SaeTrainer::clip(const std::vector<at::Tensor>& gradients) const {
+  if (settings_.optimizer.clip <= 0) return;
+  std::map<std::string, at::Tensor> defined;
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    if (gradients[i].defined()) defined[names_[i]] = gradients[i];
+  }
+  // torch's factor (clip.h), of the norm over all processes.
+  const double factor = settings_.optimizer.clip / (norm_of(defined) + 1e-6);
+  if (!(factor < 1)) return;
+  for (auto& [name, gradient] : defined) gradient.mul_(factor);
+}
+
 void SaeTrainer::update(SaeStep* step, double rate) {
-  std::vector<at::Tensor> given(names_.size()), defined;
+  std::vector<at::Tensor> given(names_.size());
   at::Tensor decoder_gradient, bias_gradient;
   for (size_t i = 0; i < names_.size(); ++i) {
     const auto found = step->found.gradients.find(names_[i]);
     if (found == step->found.gradients.end()) continue;
     given[i] = options_.keeps_tensors ? found->second.clone() : found->second;
-    defined.push_back(given[i]);
     if (names_[i] == "W_dec") decoder_gradient = given[i].flatten(1);
     if (names_[i] == "b_dec") bias_gradient = given[i];
   }
@@ -192,7 +258,7 @@ void SaeTrainer::update(SaeStep* step, double rate) {
     remove_parallel_part(bias_gradient.unsqueeze(0), sae_.weight("b_dec").unsqueeze(0));
   };
   project(Project::kBeforeClip);
-  if (settings_.optimizer.clip > 0) clip_gradients(defined, settings_.optimizer.clip);
+  clip(given);
   project(Project::kAfterClip);
   if (settings_.decoder.constraint == DecoderConstraint::kUnitBeforeUpdate) make_rows_unit(rows());
   if (options_.keeps_tensors) {

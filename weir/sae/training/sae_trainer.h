@@ -22,6 +22,12 @@ struct SaeTrainerOptions {
   SaeEngine engine = SaeEngine::kAuto;
   uint64_t seed = 0;           ///< Of noise and of resampling.
   bool keeps_tensors = false;  ///< Each step also tells latents, reconstruction and gradients.
+  /// Processes that train one dictionary: each step shares the rows (every process gets as many),
+  /// or, with `shards`, the latents: then `start` is this process's part of them (shard_of) and
+  /// every process gets the same rows. TopK kinds alone; b_dec and counters are the same
+  /// everywhere.
+  std::shared_ptr<ProcessGroup> group = nullptr;
+  bool shards = false;
 };
 
 /// One step's outcome; numbers are those before the update.
@@ -73,6 +79,11 @@ class SaeTrainer {
   void resample_by_error(const at::Tensor& x, int64_t step);
   void follow_threshold(double least, int64_t step);
   void constrain();
+  /// Of gradients, over all processes that have parts of them.
+  double norm_of(const std::map<std::string, at::Tensor>& gradients) const;
+  void clip(const std::vector<at::Tensor>& gradients) const;
+  void share(SaeBatch* batch) const;
+  at::Tensor all_rows(const at::Tensor& own) const;
   at::Tensor rows() const;  ///< W_dec [F, n d_out]
 
   Sae sae_;
@@ -85,6 +96,9 @@ class SaeTrainer {
   double threshold_ = -1;
   double kl_coefficient_;  ///< Follows settings.kl.target, if there is one.
 };
+
+/// Latents [rank F / size, (rank + 1) F / size) of a dictionary, as one of its own.
+Sae shard_of(const Sae& sae, int64_t rank, int64_t size);
 
 /// k of a step: settings.k_start falling linearly to config.k in settings.k_anneal steps.
 double k_of_step(const SaeConfig& config, const SaeTrainingSettings& settings, int64_t step);

@@ -4,7 +4,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
-#include <nlohmann/json.hpp>
 
 #include "weir/base/error.h"
 #include "weir/sae/training/initial_sae.h"
@@ -32,9 +31,10 @@ double scale_of(const std::string& how, const data::ActivationStatistics& of,
 }  // namespace
 
 SaeTraining::SaeTraining(Recipe& recipe, std::unique_ptr<data::ActivationSource> source,
-                         const Origin& origin, SaveSae save)
+                         const Origin& origin, SaveSae save, std::shared_ptr<ProcessGroup> group)
     : source_(std::move(source)),
       save_(std::move(save)),
+      group_(std::move(group)),
       run_(run_options(recipe)),
       batch_(recipe.integer("train.batch", 2048, 1)),
       alive_window_(recipe.integer("run.alive_window", 100000, 1)),
@@ -42,10 +42,10 @@ SaeTraining::SaeTraining(Recipe& recipe, std::unique_ptr<data::ActivationSource>
   run_.loss_unit = "loss";
   const int64_t n_held_out = recipe.integer("run.validation_rows", 8192);
   if (n_held_out > 0) held_out_ = source_->next(n_held_out);
-  const nlohmann::json tables = recipe.table("sae");
+  const std::vector<std::string> tables = recipe.tables_in("sae");
   require(!tables.empty(), "{}: expected a table [sae.NAME] for each dictionary, found none",
           recipe.name());
-  for (const auto& [name, table] : tables.items()) add(recipe, name, origin);
+  for (const std::string& name : tables) add(recipe, name, origin);
 }
 
 void SaeTraining::add(Recipe& recipe, const std::string& name, const Origin& origin) {
@@ -80,6 +80,7 @@ void SaeTraining::add(Recipe& recipe, const std::string& name, const Origin& ori
   start.seed = static_cast<uint64_t>(recipe.integer(prefix + ".seed", 0));
   SaeTrainerOptions options;
   options.seed = start.seed;
+  options.group = group_;
   names_.push_back(name);
   places_.push_back(place);
   trainers_.push_back(
@@ -101,17 +102,20 @@ SaeBatch SaeTraining::batch_of(const data::ActivationBatch& batch, size_t i) con
 double SaeTraining::alive(size_t i) const {
   const SaeTrainer& trainer = *trainers_[i];
   const bool by_tokens = trainer.settings().dead.count == DeadSettings::Count::kTokens;
-  const double tokens = by_tokens ? 1 : static_cast<double>(batch_);
+  const double tokens = by_tokens ? 1 : static_cast<double>(batch_ * (group_ ? group_->size() : 1));
   const at::Tensor recent =
       trainer.dead().since_fired() * tokens < static_cast<double>(alive_window_);
   return recent.to(at::kDouble).mean().item<double>();
 }
 
 Trainee::Update SaeTraining::update(int64_t step, double rate) {
-  const data::ActivationBatch batch = source_->next(batch_);
-  require(batch.size() > 0, "sae training: the activations end after {} updates", step);
+  const int64_t rank = group_ ? group_->rank() : 0, size = group_ ? group_->size() : 1;
+  data::ActivationBatch batch = source_->next(size * batch_);
+  require(batch.size() == size * batch_, "sae training: the activations end after {} updates",
+          step);
   Update sums;
   sums.n_units = batch.size();
+  for (at::Tensor& rows : batch.activations) rows = rows.narrow(0, rank * batch_, batch_);
   figures_.clear();
   const auto n = static_cast<double>(trainers_.size());
   for (size_t i = 0; i < trainers_.size(); ++i) {

@@ -34,9 +34,10 @@ class SaeTraining final : public Trainee {
   };
 
   /// Reads `data.site`, `train.*`, `optimizer.rate`, `schedule.*`, `run.*` and `sae.*`; takes the
-  /// held-out rows from the source. `save` may be empty.
+  /// held-out rows from the source. `save` may be empty. With a group of R, each process trains on
+  /// every R-th stretch of `train.batch` rows: the updates of one with R times the batch.
   SaeTraining(Recipe& recipe, std::unique_ptr<data::ActivationSource> source, const Origin& origin,
-              SaveSae save = {});
+              SaveSae save = {}, std::shared_ptr<ProcessGroup> group = nullptr);
 
   const TrainingRunOptions& options() const { return run_; }
   const std::vector<std::string>& names() const { return names_; }
@@ -62,6 +63,7 @@ class SaeTraining final : public Trainee {
 
   std::unique_ptr<data::ActivationSource> source_;
   SaveSae save_;
+  std::shared_ptr<ProcessGroup> group_;
   TrainingRunOptions run_;
   int64_t batch_, alive_window_;
   std::string default_site_;

@@ -62,6 +62,21 @@ class SparseStep {
     return data(tensor) + t * tensor.size(-1);
   }
 
+  // Over all processes, in place.
+  void reduce(const at::Tensor& tensor) const {
+    if (situation_.group) situation_.group->sum({tensor});
+  }
+  double reduced(double value) const {
+    if (!situation_.group) return value;
+    const at::Tensor one = at::full({1}, value, at::kDouble);
+    reduce(one);
+    return one.item<double>();
+  }
+  // Rows: each process has some; latents: each has all rows and some latents.
+  double reduced_over_rows(double value) const { return is_sharded() ? value : reduced(value); }
+  double reduced_over_latents(double value) const { return is_sharded() ? reduced(value) : value; }
+  bool is_sharded() const { return situation_.shards && situation_.group != nullptr; }
+
   void set_levels() {
     int32_t level = 0;
     for (int64_t j = 0; j < n_latents_; ++j) {
@@ -89,6 +104,7 @@ class SparseStep {
     offered_ = std::move(found.kept);
     offered_ids_ = std::move(input.kept);
     keeps_sign_ = sae_.config.kind == "abstopk";
+    if (is_sharded()) keep_global_top(&chosen_, static_cast<int64_t>(situation_.k));
     values_ = chosen_.pre;
     if (keeps_sign_) return;
     for (T& value : values_) value = std::max(value, T(0));
@@ -126,8 +142,9 @@ class SparseStep {
   }
 
   double noise(int64_t t, int64_t latent) const {
-    return batch_.noise.defined() ? static_cast<double>(row(batch_.noise, t)[latent])
-                                  : normal_at(batch_.noise_seed, t, latent);
+    return batch_.noise.defined()
+               ? static_cast<double>(row(batch_.noise, t)[latent])
+               : normal_at(batch_.noise_seed, batch_.first_row + t, batch_.first_latent + latent);
   }
 
   // use(row, first entry, entries) on all threads.
@@ -143,9 +160,11 @@ class SparseStep {
 
   at::Tensor fired_latents() const {
     if (settings_.dead.fired == DeadSettings::Fired::kPositiveSum) {
-      return latent_sums({{&chosen_, values_.data(), nullptr, 0}}) > 0;
+      const at::Tensor sums = latent_sums({{&chosen_, values_.data(), nullptr, 0}});
+      if (!is_sharded()) reduce(sums);
+      return sums > 0;
     }
-    const at::Tensor fired = at::zeros({n_latents_}, at::kBool);
+    at::Tensor fired = at::zeros({n_latents_}, at::kBool);
     auto* flags = fired.data_ptr<bool>();
     for (size_t i = 0; i < values_.size(); ++i) {
       const T value = values_[i];
@@ -154,21 +173,38 @@ class SparseStep {
       if (settings_.dead.fired == DeadSettings::Fired::kAboveThousandth) is = value > T(1e-3);
       if (is) flags[chosen_.ids[i]] = true;
     }
+    if (situation_.group && !is_sharded()) {
+      const at::Tensor count = fired.to(at::kLong);
+      reduce(count);
+      fired = count > 0;
+    }
     return fired;
   }
 
   // What the dead may offer: the columns of those that fired after all are taken out.
+  // Sharded, each process offers its own and all keep the highest of all of them.
   void prepare_auxk(const at::Tensor& dead) {
-    n_dead_ = dead.sum().item<int64_t>();
+    choose_auxk(dead);
+    if (!is_sharded() || n_dead_ == 0) return;
+    keep_global_top(&aux_, std::min(n_dead_, most_));
+    aux_gradients_.resize(aux_.ids.size());
+    aux_error_ = sum_of_shards(aux_, aux_.pre);
+  }
+
+  void choose_auxk(const at::Tensor& dead) {
+    n_dead_ =
+        static_cast<int64_t>(reduced_over_latents(static_cast<double>(dead.sum().item<int64_t>())));
     most_ = settings_.auxk.k > 0 ? settings_.auxk.k : std::max<int64_t>(1, sae_.config.d_in / 2);
-    n_aux_ = std::min(n_dead_, most_);
+    const int64_t n_own = is_sharded() ? dead.sum().item<int64_t>() : n_dead_;
+    n_aux_ = std::min(n_own, most_);
+    has_aux_ = n_dead_ > 0;
+    aux_.start.resize(static_cast<size_t>(n_rows_ + 1), 0);
     if (n_aux_ == 0) return;
     const auto* is_dead = dead.data_ptr<bool>();
     std::vector<int32_t> revived;
     for (size_t j = 0; j < offered_ids_.size(); ++j) {
       if (!is_dead[offered_ids_[j]]) revived.push_back(static_cast<int32_t>(j));
     }
-    aux_.start.resize(static_cast<size_t>(n_rows_ + 1));
     for (int64_t t = 0; t <= n_rows_; ++t) aux_.start[static_cast<size_t>(t)] = t * n_aux_;
     const auto n = static_cast<size_t>(n_rows_ * n_aux_);
     aux_.ids.resize(n);
@@ -178,12 +214,12 @@ class SparseStep {
     at::parallel_for(0, n_rows_, 16, [&](int64_t begin, int64_t end) {
       TopOfRow<T> top(offered_.size(1));
       std::vector<T> sizes(static_cast<size_t>(offered_.size(1)));
-      for (int64_t t = begin; t < end; ++t) choose_auxk(t, revived, &top, &sizes);
+      for (int64_t t = begin; t < end; ++t) choose_auxk_of_row(t, revived, &top, &sizes);
     });
   }
 
-  void choose_auxk(int64_t t, const std::vector<int32_t>& revived, TopOfRow<T>* top,
-                   std::vector<T>* sizes) {
+  void choose_auxk_of_row(int64_t t, const std::vector<int32_t>& revived, TopOfRow<T>* top,
+                          std::vector<T>* sizes) {
     T* offered = offered_.data_ptr<T>() + t * offered_.size(1);
     const bool by_size = settings_.auxk.offer == Offer::kSize;
     T* ranked = offered;
@@ -206,9 +242,15 @@ class SparseStep {
 
   // d loss / d x^ of level h is scale_[h] times its error, up to the factor 2.
   void set_scales() {
-    const double rows = static_cast<double>(n_rows_);
-    total_variance_ = (y_ - y_.mean(0)).square().sum().template item<double>();
-    double scale = 1 / rows;
+    n_total_ = reduced_over_rows(static_cast<double>(n_rows_));
+    at::Tensor mean = y_.mean(0, false, at::kDouble);
+    if (situation_.group && !is_sharded()) {
+      mean = y_.sum(0, false, at::kDouble) / n_total_;
+      reduce(mean);
+    }
+    total_variance_ =
+        reduced_over_rows((y_ - mean.to(y_.scalar_type())).square().sum().template item<double>());
+    double scale = 1 / n_total_;
     if (settings_.reconstruction == Reconstruction::kMean) {
       scale *= settings_.reconstruction_scale / static_cast<double>(d_out_);
     } else if (settings_.reconstruction == Reconstruction::kVarianceShare) {
@@ -231,12 +273,65 @@ class SparseStep {
     const at::Tensor skip = sae_.find("W_skip");
     at::Tensor base = sae_.weight("b_dec");
     if (skip.defined()) base = at::addmm(base, x_, skip.t());
+    if (is_sharded()) base = base + sum_of_shards(chosen_, values_);
+    const bool by_row = base.dim() == 2;
     each_row([&](int64_t t, int64_t first, int64_t n) {
-      const T* start = data(base) + (skip.defined() ? t * d_out_ : 0);
+      const T* start = data(base) + (by_row ? t * d_out_ : 0);
       std::vector<T> last(start, start + d_out_);
       reconstruct_row(t, first, n, &last);
-      if (n_aux_ > 0) reconstruct_aux(t, last);
+      if (has_aux_) reconstruct_aux(t, last);
     });
+  }
+
+  // What the latents of all processes decode to, without the bias [B, d].
+  at::Tensor sum_of_shards(const SparseChoice<T>& chosen, const std::vector<T>& values) const {
+    const at::Tensor sum = at::zeros({n_rows_, d_out_}, x_.options());
+    at::parallel_for(0, n_rows_, 16, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) {
+        const auto first = chosen.start[static_cast<size_t>(t)];
+        const auto n = chosen.start[static_cast<size_t>(t) + 1] - first;
+        add_rows({data(decoder_), d_out_, chosen.ids.data() + first, n}, values.data() + first,
+                 sum.data_ptr<T>() + t * d_out_);
+      }
+    });
+    reduce(sum);
+    return sum;
+  }
+
+  // Of each row the entries that are among its k highest over all processes.
+  void keep_global_top(SparseChoice<T>* chosen, int64_t k) const {
+    const int64_t rank = situation_.group->rank(), size = situation_.group->size();
+    const at::Tensor all =
+        at::full({n_rows_, size, k}, 0, x_.options());  // Summed: each writes its own part.
+    const T* norms = norms_.defined() ? data(norms_) : nullptr;
+    const auto score = [&](int64_t i) {
+      const T pre = chosen->pre[static_cast<size_t>(i)];
+      const T ranked = norms == nullptr ? pre : pre * norms[chosen->ids[static_cast<size_t>(i)]];
+      return keeps_sign_ ? std::abs(ranked) : ranked;
+    };
+    const T nothing = -std::numeric_limits<T>::max();
+    for (int64_t t = 0; t < n_rows_; ++t) {
+      T* own = all.data_ptr<T>() + (t * size + rank) * k;
+      const int64_t first = chosen->start[static_cast<size_t>(t)];
+      const int64_t n = chosen->start[static_cast<size_t>(t) + 1] - first;
+      for (int64_t i = 0; i < k; ++i) own[i] = i < n ? score(first + i) : nothing;
+    }
+    reduce(all);
+    SparseChoice<T> kept;
+    kept.start.push_back(0);
+    for (int64_t t = 0; t < n_rows_; ++t) {
+      std::vector<T> row(all.data_ptr<T>() + t * size * k, all.data_ptr<T>() + (t + 1) * size * k);
+      std::nth_element(row.begin(), row.begin() + (k - 1), row.end(), std::greater<T>());
+      const T least = row[static_cast<size_t>(k - 1)];
+      for (int64_t i = chosen->start[static_cast<size_t>(t)];
+           i < chosen->start[static_cast<size_t>(t) + 1]; ++i) {
+        if (score(i) < least) continue;
+        kept.ids.push_back(chosen->ids[static_cast<size_t>(i)]);
+        kept.pre.push_back(chosen->pre[static_cast<size_t>(i)]);
+      }
+      kept.start.push_back(static_cast<int64_t>(kept.ids.size()));
+    }
+    *chosen = std::move(kept);
   }
 
   T* error(int64_t level, int64_t t) const {
@@ -252,8 +347,10 @@ class SparseStep {
     for (int64_t h = 0; h < n_levels_; ++h) {
       const int64_t width = n_levels_ > 1 ? sae_.config.widths[static_cast<size_t>(h)] : n_latents_;
       const int64_t end = std::lower_bound(ids, ids + n, width) - ids;
-      add_rows({data(decoder_), d_out_, ids + begin, end - begin}, values_.data() + first + begin,
-               sum->data());
+      if (!is_sharded()) {
+        add_rows({data(decoder_), d_out_, ids + begin, end - begin}, values_.data() + first + begin,
+                 sum->data());
+      }
       ends.push_back(begin = end);
       T* e = error(h, t);
       double square = 0;
@@ -279,23 +376,30 @@ class SparseStep {
   // `last`: x^ - y. The dead reconstruct y - x^.
   void reconstruct_aux(int64_t t, const std::vector<T>& last) {
     T* e = aux_error_.data_ptr<T>() + t * d_out_;
-    std::copy(last.begin(), last.end(), e);
+    for (int64_t i = 0; i < d_out_; ++i) {
+      e[i] = last[static_cast<size_t>(i)] + (is_sharded() ? e[i] : T(0));
+    }
     if (settings_.auxk.bias == AuxKSettings::Bias::kReconstruction) {
       const T* bias = data(sae_.weight("b_dec"));
       for (int64_t i = 0; i < d_out_; ++i) e[i] += bias[i];
     }
-    const RowChoice<T> rows{data(decoder_), d_out_, aux_.ids.data() + t * n_aux_, n_aux_};
-    add_rows(rows, aux_.pre.data() + t * n_aux_, e);
+    const int64_t first = aux_.start[static_cast<size_t>(t)];
+    const int64_t n = aux_.start[static_cast<size_t>(t) + 1] - first;
+    const RowChoice<T> rows{data(decoder_), d_out_, aux_.ids.data() + first, n};
+    if (!is_sharded()) add_rows(rows, aux_.pre.data() + first, e);
     double square = 0;
     for (int64_t i = 0; i < d_out_; ++i) square += static_cast<double>(e[i]) * e[i];
     aux_squares_[static_cast<size_t>(t)] = square;
-    if (settings_.auxk.trains_encoder) row_dots(rows, e, aux_gradients_.data() + t * n_aux_);
+    if (settings_.auxk.trains_encoder) row_dots(rows, e, aux_gradients_.data() + first);
   }
 
-  double sum_of_squares(int64_t level) const {
-    double sum = 0;
-    for (int64_t t = 0; t < n_rows_; ++t) sum += squares_[static_cast<size_t>(level * n_rows_ + t)];
-    return sum;
+  // Of the error of each level, over all rows.
+  void sum_squares() {
+    for (int64_t h = 0; h < n_levels_; ++h) {
+      double sum = 0;
+      for (int64_t t = 0; t < n_rows_; ++t) sum += squares_[static_cast<size_t>(h * n_rows_ + t)];
+      sums_.push_back(reduced_over_rows(sum));
+    }
   }
 
   void add_term(const std::string& name, double value, double weight) {
@@ -304,12 +408,13 @@ class SparseStep {
   }
 
   void finish_terms() {
+    sum_squares();
     for (int64_t h = 0; h < n_levels_; ++h) {
       const bool is_last = h + 1 == n_levels_;
       const std::string name =
           is_last ? "reconstruction"
                   : "level_" + std::to_string(sae_.config.widths[static_cast<size_t>(h)]);
-      add_term(name, unweighted_ * sum_of_squares(h), weights_[static_cast<size_t>(h)]);
+      add_term(name, unweighted_ * sums_[static_cast<size_t>(h)], weights_[static_cast<size_t>(h)]);
     }
     if (settings_.auxk.coefficient > 0) finish_auxk();
     if (is_variational(sae_)) finish_kl();
@@ -318,8 +423,9 @@ class SparseStep {
   void finish_auxk() {
     double sum = 0;
     for (const double square : aux_squares_) sum += square;
+    sum = reduced_over_rows(sum);
     const AuxKSettings& how = settings_.auxk;
-    const double rows = static_cast<double>(n_rows_);
+    const double rows = n_total_;
     double scale = 1 / rows;
     if (how.per == AuxKSettings::Per::kTotalVariance) {
       scale = 1 / total_variance_;
@@ -327,15 +433,15 @@ class SparseStep {
       const double factor = 2 * unweighted_ * weights_.back();
       const at::Tensor mean =
           errors_.select(0, n_levels_ - 1).sum(0).to(at::kDouble) / (factor * rows);
-      const double variance =
-          sum_of_squares(n_levels_ - 1) - rows * mean.square().sum().template item<double>();
+      if (!is_sharded()) reduce(mean);
+      const double variance = sums_.back() - rows * mean.square().sum().template item<double>();
       scale = 1 / (rows * (variance / (rows - (how.unbiased ? 1 : 0)) + how.eps));
     }
     if (!std::isfinite(scale)) scale = 0;
     if (how.scaled_by_dead && most_ > 0) {
       scale *= std::min(1.0, static_cast<double>(n_dead_) / static_cast<double>(most_));
     }
-    add_term("auxk", n_aux_ > 0 ? scale * sum : 0, how.coefficient);
+    add_term("auxk", has_aux_ ? scale * sum : 0, how.coefficient);
     aux_weight_ = static_cast<T>(2 * scale * how.coefficient);
   }
 
@@ -359,10 +465,13 @@ class SparseStep {
       }
       by_latent[static_cast<size_t>(chosen_.ids[i])] += kl;
     }
-    const double rows = static_cast<double>(n_rows_);
+    if (!is_sharded()) {
+      reduce(at::from_blob(by_latent.data(), {n_latents_}, at::kDouble));
+    }
+    const double rows = n_total_;
     double sum = 0;
     for (const double kl : by_latent) sum += std::max(kl / rows, how.free_nats);
-    result_.kl = sum * how.factor;
+    result_.kl = reduced_over_latents(sum) * how.factor;
     add_term("kl", result_.kl, situation_.kl);
     mu_slopes_.assign(values_.size(), 0);
     log_var_slopes_.assign(has_variance ? values_.size() : 0, 0);
@@ -398,7 +507,7 @@ class SparseStep {
 
   void gradients() {
     const at::TensorOptions like = x_.options();
-    const bool has_aux = n_aux_ > 0 && settings_.auxk.coefficient > 0;
+    const bool has_aux = has_aux_ && settings_.auxk.coefficient > 0;
     // What chosen values and their pre-activations receive.
     std::vector<T> to_pre(values_.size());
     for (size_t i = 0; i < to_pre.size(); ++i) {
@@ -440,9 +549,17 @@ class SparseStep {
       found["b_var"] = latent_sums(variance);
       through_input = through_input + at::mv(sae_.weight("W_var"), found["b_var"]);
     }
+    if (is_sharded()) reduce(through_input);
     if (sae_.config.apply_b_dec_to_input) to_b_dec = to_b_dec - through_input;
     found["b_dec"] = to_b_dec;
     if (sae_.find("W_skip").defined()) found["W_skip"] = at::mm(errors_.select(0, 0).t(), x_);
+    if (is_sharded()) return;
+    for (auto& [name, gradient] : found) {
+      at::Tensor plain = gradient.contiguous();
+      if (name == "W_enc" || name == "W_var") plain = gradient.t();  // As it lies in memory.
+      reduce(plain);
+      if (!gradient.is_contiguous() && name != "W_enc" && name != "W_var") gradient = plain;
+    }
   }
 
   void tell() {
@@ -461,10 +578,11 @@ class SparseStep {
       least_sum += of_row;
     }
     const bool of_rows = sae_.config.kind == "topk" || sae_.config.kind == "vsae_topk";
-    const double found = of_rows ? least_sum / static_cast<double>(n_rows_) : least;
-    result_.least_positive = std::isfinite(found) ? found : 0;
-    result_.l0 = static_cast<double>(n_active) / static_cast<double>(n_rows_);
-    result_.explained_variance = 1 - sum_of_squares(n_levels_ - 1) / total_variance_;
+    // Sharded, a process sees a part of each row only: no threshold is followed.
+    const double found = of_rows ? reduced_over_rows(least_sum) / n_total_ : least;
+    result_.least_positive = std::isfinite(found) && !is_sharded() ? found : 0;
+    result_.l0 = reduced(static_cast<double>(n_active)) / n_total_;
+    result_.explained_variance = 1 - sums_.back() / total_variance_;
     if (situation_.keeps_tensors) keep_tensors();
   }
 
@@ -496,14 +614,16 @@ class SparseStep {
   std::vector<T> log_var_, moved_;  ///< log sigma^2, sigma eps
   std::vector<T> mu_slopes_, log_var_slopes_;
 
-  double unweighted_ = 1, total_variance_ = 0;
+  double unweighted_ = 1, total_variance_ = 0, n_total_ = 1;
+  std::vector<double> sums_;
   std::vector<double> weights_;  ///< Of levels
   at::Tensor errors_;            ///< [levels, B, d]: d loss / d x^ of all levels from there on
   std::vector<double> squares_;  ///< [levels, B]
 
   at::Tensor offered_;  ///< [B, who may be dead]
   std::vector<int32_t> offered_ids_;
-  int64_t n_dead_ = 0, most_ = 0, n_aux_ = 0;
+  int64_t n_dead_ = 0, most_ = 0, n_aux_ = 0;  ///< n_aux_: offered by this process in a row.
+  bool has_aux_ = false;
   SparseChoice<T> aux_;
   std::vector<T> aux_gradients_;
   at::Tensor aux_error_;  ///< [B, d]

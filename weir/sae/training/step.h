@@ -9,6 +9,7 @@
 
 #include "weir/sae/kinds/sae.h"
 #include "weir/sae/training/settings.h"
+#include "weir/train/process_group.h"
 
 /// Loss and gradients of one batch, apart from what an optimiser does with them.
 namespace weir {
@@ -20,10 +21,11 @@ struct LossTerm {
 };
 
 struct SaeBatch {
-  at::Tensor x;             ///< [B, n d_in], normalised.
-  at::Tensor y;             ///< [B, n d_out]: what is reconstructed; undefined: x.
-  at::Tensor noise;         ///< [B, F]; undefined: drawn from ...
-  uint64_t noise_seed = 0;  ///< ... this (noise.h), where anything is sampled.
+  at::Tensor x;                             ///< [B, n d_in], normalised.
+  at::Tensor y;                             ///< [B, n d_out]: what is reconstructed; undefined: x.
+  at::Tensor noise;                         ///< [B, F]; undefined: drawn from ...
+  uint64_t noise_seed = 0;                  ///< ... this (noise.h), where anything is sampled.
+  int64_t first_row = 0, first_latent = 0;  ///< Of this process: noise goes by their true numbers.
 };
 
 /// What a step is told beside the batch.
@@ -33,6 +35,10 @@ struct SaeStepSituation {
   double p = 1, next_p = -1;   ///< Of the penalty; next_p < 0: not asked.
   double kl = 0;               ///< Coefficient of now.
   bool keeps_tensors = false;  ///< Fill latents and x_hat.
+  /// Of processes that share the step; null: alone. Each has rows of its own and all latents, or,
+  /// with `shards`, all rows and latents of its own. Only the sparse way knows it.
+  std::shared_ptr<ProcessGroup> group;
+  bool shards = false;
   /// bool [F]: who would be dead if nothing fired now. Undefined: nobody.
   at::Tensor may_be_dead;
   /// Called once with what fired, bool [F]; who is dead, bool [F]. May be empty: nobody.
