@@ -59,7 +59,10 @@ Passes read_store(const DashboardVerb& verb, const Sae& sae) {
   const size_t site = store->site(sae.config.hook);
   int64_t block = 0;
   const auto next = [&]() -> data::ActivationBlock {
-    return block < store->n_blocks() ? store->block(block++) : data::ActivationBlock();
+    if (block == store->n_blocks()) return {};
+    data::ActivationBlock next_block = store->block(block);
+    if (block++ == 0) next_block.dropped = store->info().dropped;  // Known of the whole alone.
+    return next_block;
   };
   const auto start = std::chrono::steady_clock::now();
   const data::StoreInfo& info = store->info();
