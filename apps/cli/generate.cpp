@@ -7,6 +7,7 @@
 #include "apps/cli/command.h"
 #include "apps/cli/generation_options.h"
 #include "apps/cli/generation_report.h"
+#include "apps/cli/sae/latent_edits.h"
 #include "apps/cli/verbs.h"
 #include "weir/base/memory.h"
 
@@ -19,6 +20,7 @@ struct GenerateVerb {
   ModelOptions model;
   GenerationOptions generation;
   TextOptions prompt;
+  LatentEditOptions latents;
   std::string process = "none";
   int64_t n_samples = 1;
   OutputOptions output;
@@ -64,6 +66,7 @@ GenerateResult generated(const LanguageModel& lm, const GenerateVerb& verb,
                          const std::string& prompt) {
   GenerateOptions options = to_generate_options(verb.generation);
   options.n_samples = verb.n_samples;
+  options.hooks = latent_edit_hooks(verb.latents);
   options.stop_at_eos = !verb.ignore_eos;
   const std::vector<std::vector<int64_t>> prompts = {lm.tokenizer().encode(prompt).ids};
   check_prompts(lm, prompts, options);
@@ -122,6 +125,7 @@ void add_generate(Verb& weir) {
   add_model_options(verb, options->model);
   add_text_options(verb, options->prompt, "PROMPT", "The text to continue; - reads stdin");
   add_generation_options(verb, options->generation);
+  add_latent_edit_options(verb, options->latents);
   verb.option("--samples", &options->n_samples, "N", "Continuations of the prompt", {1})
       .flag("--ignore-eos", &options->ignore_eos, "Go on after the end-of-text token")
       .choice("--process", &options->process, {"none", "fold"},

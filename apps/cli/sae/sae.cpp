@@ -24,6 +24,7 @@ void add_sae(Verb& weir) {
   add_sae_compare(sae);
   add_sae_synth(sae);
   add_sae_step(sae);
+  add_sae_features(sae);
 }
 
 }  // namespace weir::cli

@@ -19,5 +19,6 @@ void add_sae_compare(Verb& sae);
 void add_sae_synth(Verb& sae);
 void add_sae_step(Verb& sae);
 void add_sae_train(Verb& sae);
+void add_sae_features(Verb& sae);
 
 }  // namespace weir::cli
