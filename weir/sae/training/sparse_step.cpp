@@ -492,7 +492,10 @@ class SparseStep {
       log_var_slopes_[i] = static_cast<T>(slope);
       result_.mean_sigma += std::exp(0.5 * std::clamp(l, bounds.log_var_min, bounds.log_var_max));
     }
-    if (!values_.empty()) result_.mean_sigma /= static_cast<double>(values_.size());
+    if (has_variance) {
+      const double n = reduced(static_cast<double>(values_.size()));
+      result_.mean_sigma = reduced(result_.mean_sigma) / std::max(n, 1.0);
+    }
   }
 
   at::Tensor latent_sums(const std::vector<GradientPart<T>>& parts) const {
