@@ -76,7 +76,7 @@ TEST_F(ReportCsv, NamesBlocksWithoutTitleByTheirKind) {
   write(testing::empty_blocks_sample());
   const auto names = files();
   EXPECT_EQ(names[1], "02-heat_map.csv");
-  EXPECT_EQ(names.size(), 13U);
+  EXPECT_EQ(names.size(), 14U);
 }
 
 TEST_F(ReportCsv, WritesMapsInLongFormWithExactValues) {
@@ -128,6 +128,7 @@ TEST_F(ReportCsv, KeepsEveryByteOfHostileText) {
             (std::vector<std::string>{"image/png", "", text, std::to_string(text.size()),
                                       io::sha256_hex(text)}));
   EXPECT_EQ(rows("12-11.csv")[1], (std::vector<std::string>{"1", "text", text}));
+  EXPECT_EQ(rows("13-12.csv")[2], (std::vector<std::string>{"0", text, "1", text, "nan"}));
   EXPECT_EQ(rows("provenance.csv")[1], (std::vector<std::string>{"title", text}));
 }
 

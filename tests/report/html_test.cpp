@@ -177,9 +177,10 @@ TEST(ReportHtml, ShowsEveryLabelWithoutItsScript) {
 TEST(ReportHtml, HasATableOfValuesForEveryFigure) {
   const Report report = testing::other_blocks_sample();
   const std::string body = without_scripts_and_style(render_html(report));
-  const size_t n_tables = 2, n_media = 1;
+  const size_t n_tables = 2, n_media = 1, n_passages = 1;  // Passages name values in their marks.
   EXPECT_EQ(count(body, "<figure"), report.blocks.size() - n_tables);
-  EXPECT_EQ(count(body, "class=\"values\""), report.blocks.size() - n_tables - n_media);
+  EXPECT_EQ(count(body, "class=\"values\""),
+            report.blocks.size() - n_tables - n_media - n_passages);
 }
 
 TEST(ReportHtml, NamesEveryDrawingForScreenReaders) {

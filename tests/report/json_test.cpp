@@ -62,7 +62,7 @@ TEST(ReportJson, WritesWhatIsNoNumberAsNull) {
   EXPECT_TRUE(document["blocks"][0]["rows"][0][1].is_null());
   EXPECT_TRUE(document["blocks"][1]["values"][1][0].is_null());
   EXPECT_TRUE(document["blocks"][3]["counts"][0].is_number());
-  EXPECT_TRUE(document["blocks"][7]["patterns"][0][2][0].is_null());
+  EXPECT_TRUE(document["blocks"][6]["patterns"][0][2][0].is_null());
 }
 
 TEST(ReportJson, KeepsControlCharactersAndReplacesBrokenBytes) {

@@ -457,7 +457,6 @@ Report hostile_sample() {
       HistogramBlock{text, text, {0, 1, 2}, {3, 4}},
       ScatterBlock{text, text, text, {0, NAN}, {1, 1}, {text, text}, {text, ""}},
       TokenStripBlock{text, text, three, {1, NAN, INFINITY}, three, {}},
-      PassagesBlock{text, text, {{text, three, {1, NAN, -2}}}, 0},
       AttentionBlock{text, three, {text}, {{{1, 0, 0}, {0.5, 0.5, 0}, {NAN, 0.2, 0.3}}}},
       TextBlock{text, text}};
   GraphBlock graph{text, text, text, text, text, three, three};
@@ -470,6 +469,7 @@ Report hostile_sample() {
        MediaBlock{text, "video/mp4", "", "a <b> \"c\" #&?.mp4", text},
        GroupBlock{
            text, {TextBlock{text, text}, TableBlock{text, {text}, {{link}}, text}}, true, true}});
+  report.blocks.push_back(PassagesBlock{text, text, {{text, three, {1, NAN, -2}}}, 0});
   report.provenance.extra = {{text, text}};
   return report;
 }
