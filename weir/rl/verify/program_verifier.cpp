@@ -26,7 +26,7 @@ using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
 /// A child whose stdin and stdout are one end of a socket: writing to one that has ended is an
-/// error, not a signal.
+/// error, not a signal. It leads a process group, so that what it has started ends with it.
 class Child {
  public:
   explicit Child(std::vector<std::string> words) {
@@ -41,8 +41,13 @@ class Child {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    const int failure =
-        ::posix_spawnp(&process_, words[0].c_str(), &actions, nullptr, pointers.data(), environ);
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    const int failure = ::posix_spawnp(&process_, words[0].c_str(), &actions, &attributes,
+                                       pointers.data(), environ);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     ::close(ends[1]);
     socket_ = ends[0];
@@ -57,7 +62,7 @@ class Child {
   ~Child() {
     ::close(socket_);
     if (process_ < 0) return;
-    ::kill(process_, SIGKILL);
+    ::kill(-process_, SIGKILL);
     while (::waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {
     }
   }
