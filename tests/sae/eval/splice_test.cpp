@@ -1,6 +1,8 @@
 // What must hold of a dictionary in a run, whatever its weights.
 #include "weir/sae/splice/splice.h"
 
+#include <cmath>
+
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
@@ -130,7 +132,9 @@ TEST_F(Splice, CoreEvaluationOfAPerfectDictionary) {
   EXPECT_GT(found[0].counts.share_above(0), 0.6);
   options.batch = 2;
   const auto alone = evaluate_core(lm_, {&other}, tokens_, options);
-  EXPECT_NEAR(alone[0].reconstruction.ev_total, found[1].reconstruction.ev_total, 1e-9);
+  // The model's float32 products round otherwise in batches of another size.
+  const double ev = found[1].reconstruction.ev_total;
+  EXPECT_NEAR(alone[0].reconstruction.ev_total, ev, 1e-6 * std::abs(ev));
   EXPECT_NEAR(alone[0].by_prompt.at("ce_sae").value(), found[1].by_prompt.at("ce_sae").value(),
               1e-5);
   EXPECT_EQ(found[0].left_out.positions, 2);
