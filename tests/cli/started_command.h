@@ -35,6 +35,20 @@ inline int status_of(pid_t child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/// The command as two processes of one group, on this machine; both must end well.
+inline void run_as_two(const std::vector<std::string>& arguments) {
+  std::map<std::string, std::string> environment = {{"WORLD_SIZE", "2"},
+                                                    {"MASTER_ADDR", "127.0.0.1"},
+                                                    {"MASTER_PORT", std::to_string(free_port())}};
+  environment["RANK"] = "1";
+  const pid_t second = start(arguments, environment);
+  environment["RANK"] = "0";
+  const int first_status = status_of(start(arguments, environment));
+  if (first_status != 0) ::kill(second, SIGKILL);
+  ASSERT_EQ(first_status, 0);
+  EXPECT_EQ(status_of(second), 0);
+}
+
 /// Runs the command and kills it (SIGKILL) once metrics.jsonl has so many lines.
 inline void run_and_kill(const std::vector<std::string>& arguments, const std::string& run,
                          int lines) {

@@ -104,16 +104,7 @@ TEST_F(TrainCli, TwoProcessesMakeTheUpdatesOfOneWithTheDoubledBatch) {
                                         "--quiet", "--out", path("two")};
   std::istringstream settings(kSmall);  // Batches of 4.
   for (std::string word; settings >> word;) arguments.push_back(word);
-  std::map<std::string, std::string> environment = {{"WORLD_SIZE", "2"},
-                                                    {"MASTER_ADDR", "127.0.0.1"},
-                                                    {"MASTER_PORT", std::to_string(free_port())}};
-  environment["RANK"] = "1";
-  const pid_t second = start(arguments, environment);
-  environment["RANK"] = "0";
-  const int first_status = status_of(start(arguments, environment));
-  if (first_status != 0) ::kill(second, SIGKILL);
-  ASSERT_EQ(first_status, 0);
-  EXPECT_EQ(status_of(second), 0);
+  ASSERT_NO_FATAL_FAILURE(run_as_two(arguments));
   const auto a = metrics("one"), b = metrics("two");
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) {
