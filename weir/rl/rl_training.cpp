@@ -147,13 +147,7 @@ RlTraining::RlTraining(Recipe& recipe, fs::path folder, const FindModel& find)
 
 // The last layer whose MLPs widen the policy, from the model's own answers (2512.19673, 2.1).
 int64_t RlTraining::find_boundary_layer() {
-  std::vector<Problem> problems;
-  for (int64_t i = 0; i < kHeldPrompts; ++i)
-    problems.push_back(task_.problems->training(~seed_, i));
-  RolloutOptions options = rollout_;
-  options.n = kHeldAnswers;
-  options.sampling.seed = mixed(seed_, -1, 7);
-  const Answers answers = answer(problems, options, nullptr);
+  const Answers answers = held_answers(7);
   const RolloutBatch batch = rollout_batch(answers.prompts, answers.rollouts);
   const LanguageModel lm(model_, std::nullopt);
   const at::Tensor counted = at::constant_pad_nd(batch.mask, {1, 0}, 0).gt(0);
@@ -213,6 +207,16 @@ RlTraining::Answers RlTraining::answer(const std::vector<Problem>& problems,
     answers.rewards.push_back(judgement.score.value_or(std::nan("")));
   }
   return answers;
+}
+
+RlTraining::Answers RlTraining::held_answers(uint64_t stream) {
+  std::vector<Problem> problems;
+  for (int64_t i = 0; i < kHeldPrompts; ++i)
+    problems.push_back(task_.problems->training(~seed_, i));
+  RolloutOptions options = rollout_;
+  options.n = kHeldAnswers;
+  options.sampling.seed = mixed(seed_, -1, stream);
+  return answer(problems, options, nullptr);
 }
 
 // A step's answers; with more attempts than one, only groups that teach something, as far as they
@@ -288,13 +292,7 @@ void RlTraining::note(const std::string& name, double value) {
 }
 
 void RlTraining::keep_held_answers() {
-  std::vector<Problem> problems;
-  for (int64_t i = 0; i < kHeldPrompts; ++i)
-    problems.push_back(task_.problems->training(~seed_, i));
-  RolloutOptions options = rollout_;
-  options.n = kHeldAnswers;
-  options.sampling.seed = mixed(seed_, -1, 8);
-  const Answers answers = answer(problems, options, nullptr);
+  const Answers answers = held_answers(8);
   held_ = rollout_batch(answers.prompts, answers.rollouts);
   double n_cut = 0;
   for (const Rollout& of : answers.rollouts) n_cut += of.finish == "length" ? 1 : 0;

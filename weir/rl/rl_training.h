@@ -58,6 +58,8 @@ class RlTraining final : public Trainee {
   Answers answer(const std::vector<Problem>& problems, const RolloutOptions& options,
                  RolloutTimes* times);
   Answers collect(int64_t step, RolloutTimes* times);
+  /// To problems that no step trains on; `stream` tells draws for different uses apart.
+  Answers held_answers(uint64_t stream);
   int64_t find_boundary_layer();
   void reset_optimizer();
   std::vector<bool> frozen_in(const Phase& phase) const;
