@@ -1,40 +1,23 @@
 #include <ATen/ATen.h>
 
-#include "weir/sae/kinds/sae_kind.h"
+#include "weir/sae/kinds/variational_kind.h"
 
 namespace weir {
 namespace {
 
-// Variational kinds beside VSAETopK as Baker and Li released them (arXiv 2509.22994). Inference
-// takes the mean of the posterior for the sample.
-class ReleasedVsaeKind : public SaeKind {
- public:
-  std::vector<SaeWeightSpec> weights(const SaeConfig& config) const override {
-    std::vector<SaeWeightSpec> specs = SaeKind::weights(config);
-    const bool learned = config.variational.variance == VariationalSaeConfig::Variance::kLearned;
-    specs.push_back({"W_var", {config.d_in, config.d_sae}, !learned});
-    specs.push_back({"b_var", {config.d_sae}, !learned});
-    return specs;
-  }
-
- protected:
-  static at::Tensor mean(const Sae& sae, const at::Tensor& x) {
-    const at::Tensor pre = pre_activations(sae, x);
-    return sae.config.variational.relu_mu ? pre.relu() : pre;
-  }
-};
+// Variational kinds beside VSAETopK, as released.
 
 // Every latent is kept.
-class VsaeIsoKind final : public ReleasedVsaeKind {
+class VsaeIsoKind final : public VariationalSaeKind {
  public:
   at::Tensor encode(const Sae& sae, const at::Tensor& x) const override { return mean(sae, x); }
 };
 
 // A hard gate on the mean.
-class VsaeJumpReluKind final : public ReleasedVsaeKind {
+class VsaeJumpReluKind final : public VariationalSaeKind {
  public:
   std::vector<SaeWeightSpec> weights(const SaeConfig& config) const override {
-    std::vector<SaeWeightSpec> specs = ReleasedVsaeKind::weights(config);
+    std::vector<SaeWeightSpec> specs = VariationalSaeKind::weights(config);
     specs.push_back({"threshold", {config.d_sae}});
     return specs;
   }
@@ -45,10 +28,10 @@ class VsaeJumpReluKind final : public ReleasedVsaeKind {
 };
 
 // A gate as gated dictionaries have it, over a mean that keeps its sign.
-class VsaeGatedKind final : public ReleasedVsaeKind {
+class VsaeGatedKind final : public VariationalSaeKind {
  public:
   std::vector<SaeWeightSpec> weights(const SaeConfig& config) const override {
-    std::vector<SaeWeightSpec> specs = ReleasedVsaeKind::weights(config);
+    std::vector<SaeWeightSpec> specs = VariationalSaeKind::weights(config);
     for (const char* name : {"b_gate", "b_mag", "r_mag"}) specs.push_back({name, {config.d_sae}});
     return specs;
   }
@@ -60,7 +43,7 @@ class VsaeGatedKind final : public ReleasedVsaeKind {
 };
 
 // The k highest |mean| of a token on average: those of the whole batch, k for each of its tokens.
-class VsaeBatchTopKKind final : public ReleasedVsaeKind {
+class VsaeBatchTopKKind final : public VariationalSaeKind {
  public:
   explicit VsaeBatchTopKKind(bool by_size) : by_size_(by_size) {}
 

@@ -1,24 +1,15 @@
 #include <ATen/ATen.h>
 
-#include "weir/sae/kinds/sae_kind.h"
+#include "weir/sae/kinds/variational_kind.h"
 
 namespace weir {
 namespace {
 
 using SelectOn = VariationalSaeConfig::SelectOn;
 
-// Baker and Li 2025 (arXiv 2509.22994): mu = x W_enc + b_enc (released code: its ReLU) is the mean
-// of a normal posterior over latents; k of them are kept. Inference takes the mean for the sample.
-class VsaeTopKKind : public SaeKind {
+// k latents are kept.
+class VsaeTopKKind final : public VariationalSaeKind {
  public:
-  std::vector<SaeWeightSpec> weights(const SaeConfig& config) const override {
-    std::vector<SaeWeightSpec> specs = SaeKind::weights(config);
-    const bool learned = config.variational.variance == VariationalSaeConfig::Variance::kLearned;
-    specs.push_back({"W_var", {config.d_in, config.d_sae}, !learned});
-    specs.push_back({"b_var", {config.d_sae}, !learned});
-    return specs;
-  }
-
   void check(const SaeConfig& config) const override { whole_k(config); }
   bool is_sparse() const override { return true; }
   bool competes() const override { return true; }
@@ -28,10 +19,8 @@ class VsaeTopKKind : public SaeKind {
   }
 
   SparseLatents encode_sparse(const Sae& sae, const at::Tensor& x) const override {
-    const VariationalSaeConfig& how = sae.config.variational;
-    at::Tensor mu = pre_activations(sae, x);
-    if (how.relu_mu) mu = mu.relu();
-    const at::Tensor score = how.select_on == SelectOn::kAbsZ ? mu.abs() : mu;
+    const at::Tensor mu = mean(sae, x);
+    const at::Tensor score = sae.config.variational.select_on == SelectOn::kAbsZ ? mu.abs() : mu;
     const at::Tensor indices = std::get<1>(score.topk(whole_k(sae.config), -1, true, false));
     return {indices, mu.gather(-1, indices)};
   }
