@@ -6,14 +6,10 @@
 
 #include "weir/base/error.h"
 #include "weir/embed/assignment.h"
+#include "weir/embed/unit_rows.h"
 
 namespace weir {
 namespace {
-
-at::Tensor unit_rows(const at::Tensor& rows) {
-  const at::Tensor length = rows.norm(2, 1, true);
-  return rows / at::where(length > 0, length, at::ones_like(length));
-}
 
 at::Tensor matrix(const at::Tensor& values) {
   require(values.dim() == 2, "expected features as a matrix, found {} dimensions", values.dim());

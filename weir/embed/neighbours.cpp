@@ -9,6 +9,7 @@
 
 #include "weir/base/error.h"
 #include "weir/base/interrupt.h"
+#include "weir/embed/unit_rows.h"
 
 namespace weir {
 namespace {
@@ -61,10 +62,7 @@ at::Tensor prepare_rows(const at::Tensor& x, Metric metric) {
   require(x.dim() == 2, "expected points as rows of a matrix [n, d], found {} dimensions", x.dim());
   at::Tensor rows = x.to(at::kCPU, at::kDouble).contiguous();
   require(at::isfinite(rows).all().item<bool>(), "points must be finite; some are NaN or infinite");
-  if (metric == Metric::kCosine) {
-    const at::Tensor length = rows.norm(2, 1, true);
-    return rows / at::where(length > 0, length, at::ones_like(length));
-  }
+  if (metric == Metric::kCosine) return unit_rows(rows);
   return rows.size(0) > 0 ? rows - rows.mean(0, true) : rows;
 }
 

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include "weir/base/error.h"
+#include "weir/embed/unit_rows.h"
 
 namespace weir {
 namespace {
@@ -18,9 +19,7 @@ std::pair<at::Tensor, at::Tensor> largest_directions(const at::Tensor& centred, 
   }
   const auto [values, vectors] = at::linalg_eigh(at::mm(centred, centred.t()));
   const at::Tensor rows = at::mm(vectors.slice(1, n - k).flip(1).t(), centred);
-  const at::Tensor length = rows.norm(2, 1, true);
-  return {rows / at::where(length > 0, length, at::ones_like(length)),
-          values.slice(0, n - k).flip(0)};
+  return {unit_rows(rows), values.slice(0, n - k).flip(0)};
 }
 
 }  // namespace
