@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "weir/base/interrupt.h"
+#include "weir/channels/sweep.h"
 #include "weir/lm/token_batch.h"
 
 namespace weir {
@@ -31,14 +32,8 @@ struct Rows {
 };
 
 Rows rows_of(const LanguageModel& lm, const PromptSet& set, int64_t first_layer) {
-  const at::NoGradGuard no_grad;
-  const std::string name = fmt::format("blocks.{}.hook_resid_pre", first_layer);
-  RunOptions run;
-  run.cache = CacheOptions{};
-  run.cache->names = {name};
-  run.stop_when_cached = true;
   Rows rows{left_pad(set.clean_rows()), set.answers(), {}};
-  rows.start = {first_layer, lm.run(rows.batch, run).cache[name]};
+  rows.start = {first_layer, stream_entering(lm, rows.batch, first_layer)};
   return rows;
 }
 

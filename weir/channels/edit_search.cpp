@@ -135,23 +135,25 @@ EditSearch search_edit(const LanguageModel& lm, const PromptSet& dev,
   }
   const GainRows rows(lm, dev, first_layer, options.circuits);
   const auto loss = [&](const Weights* weights) {
-    if (options.last_only) return 1.0;
     return options.loss ? options.loss(weights) : neutral_loss(lm, weights);
   };
-  const double clean_loss = loss(nullptr);
+  const double clean_loss = options.last_only ? 0 : loss(nullptr);
   EditSearch best{{}, rows.accuracy({}), 0};
   Ascent ascent(choose_components(rows.gains({}, options.last_only).gain, first_layer, options),
                 options);
   Scaled scaled(lm, ascent.scales(), options);
+  const auto loss_increase = [&] {
+    return options.last_only ? 0 : loss(scaled.change().weights) / clean_loss - 1;
+  };
   for (int64_t step = 0; step < options.n_steps; ++step) {
     const int64_t first = step * options.n_prompts % rows.size();
     ascent.step(rows.gains(scaled.change(), options.last_only, first, options.n_prompts).gain);
     scaled.set(ascent.scales());
-    double increase = loss(scaled.change().weights) / clean_loss - 1;
+    double increase = loss_increase();
     while (increase > options.most_loss_increase) {
       ascent.shrink(kShrink);
       scaled.set(ascent.scales());
-      increase = loss(scaled.change().weights) / clean_loss - 1;
+      increase = loss_increase();
     }
     const double accuracy = rows.accuracy(scaled.change());
     if (accuracy > best.accuracy) best = {ascent.scales(), accuracy, increase};

@@ -157,14 +157,18 @@ SteeringResult steer_task(const LanguageModel& lm, const PromptSet& dev, const P
   return result;
 }
 
-double median_stream_norm(const LanguageModel& lm, const PromptSet& set, int64_t layer) {
+at::Tensor stream_entering(const LanguageModel& lm, const TokenBatch& batch, int64_t layer) {
   const at::NoGradGuard no_grad;
   const std::string name = fmt::format("blocks.{}.hook_resid_pre", layer);
   RunOptions run;
   run.cache = CacheOptions{};
   run.cache->names = {name};
   run.stop_when_cached = true;
-  const at::Tensor stream = lm.run(left_pad(set.clean_rows()), run).cache[name].select(1, -1);
+  return lm.run(batch, run).cache[name];
+}
+
+double median_stream_norm(const LanguageModel& lm, const PromptSet& set, int64_t layer) {
+  const at::Tensor stream = stream_entering(lm, left_pad(set.clean_rows()), layer).select(1, -1);
   return stream.norm(2, -1).median().item<double>();
 }
 

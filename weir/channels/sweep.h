@@ -64,6 +64,8 @@ struct SteeringOptions {
 SteeringResult steer_task(const LanguageModel& lm, const PromptSet& dev, const PromptSet& test,
                           const Subspace& subspace, const SteeringOptions& options);
 
+/// [N, T, D]; layers from `layer` on do not run. No gradient.
+at::Tensor stream_entering(const LanguageModel& lm, const TokenBatch& batch, int64_t layer);
 /// Median length of the stream entering `layer` at the last position: what moves are measured with.
 double median_stream_norm(const LanguageModel& lm, const PromptSet& set, int64_t layer);
 
