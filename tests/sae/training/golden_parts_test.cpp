@@ -266,19 +266,7 @@ TEST(GoldenSaeTrainParts, VsaeAsStated) {
       plan.config.variational.variance = VariationalSaeConfig::Variance::kFixed;
       plan.settings.variational.sigma = of.at("sigma");
     }
-    Sae sae;
-    sae.weights = {{"W_enc", as("w.enc").t()},
-                   {"b_enc", as("w.b_enc")},
-                   {"W_dec", as("w.dec_free")},
-                   {"b_dec", as("w.b_dec")}};
-    if (learned) {
-      sae.weights["W_var"] = as("w.var_weight").t();
-      sae.weights["b_var"] = as("w.var_bias");
-    }
-    plan.config.d_in = plan.config.d_out = sae.weight("b_dec").size(0);
-    plan.config.d_sae = sae.weight("b_enc").size(0);
-    plan.config.k = golden_steps().at("k").get<double>();
-    sae.config = plan.config;
+    const Sae sae = golden_start(c, &plan);
     SaeStepSituation now;
     now.k = plan.config.k;
     now.kl = of.at("beta");

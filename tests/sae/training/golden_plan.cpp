@@ -187,6 +187,24 @@ Tensors golden_weights(const Tensors& tensors, const std::string& prefix) {
   return from_peer_names(found);
 }
 
+Sae golden_start(const Tensors& common, SaeTrainingPlan* plan) {
+  const auto as = [&](const char* name) { return common.at(name).to(at::kDouble); };
+  Sae sae;
+  sae.weights = {{"W_enc", as("w.enc").t()},
+                 {"b_enc", as("w.b_enc")},
+                 {"W_dec", as("w.dec_free")},
+                 {"b_dec", as("w.b_dec")}};
+  if (plan->config.variational.variance == VariationalSaeConfig::Variance::kLearned) {
+    sae.weights["W_var"] = as("w.var_weight").t();
+    sae.weights["b_var"] = as("w.var_bias");
+  }
+  plan->config.d_in = plan->config.d_out = sae.weight("b_dec").size(0);
+  plan->config.d_sae = sae.weight("b_enc").size(0);
+  plan->config.k = golden_steps().at("k").get<double>();
+  sae.config = plan->config;
+  return sae;
+}
+
 GoldenCase golden_case(const std::string& name) {
   const json& of = golden_steps().at("cases").at(name);
   const json& settings = of.at("settings");

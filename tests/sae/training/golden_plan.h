@@ -23,6 +23,9 @@ Tensors golden_sae_tensors(const std::string& name);
 /// Entries "PREFIX.NAME" by our names, in float64.
 Tensors golden_weights(const Tensors& tensors, const std::string& prefix);
 
+/// `plan` at the start weights of common.safetensors in float64, its sizes filled in.
+Sae golden_start(const Tensors& common, SaeTrainingPlan* plan);
+
 struct GoldenCase {
   SaeTrainingPlan plan;
   Sae start;

@@ -23,15 +23,7 @@ TEST(GoldenSaeTrainVsae, WithoutNoiseIsTopKWithAnL2Penalty) {
   const auto as = [&](const char* name) { return c.at(name).to(at::kDouble); };
   SaeTrainingPlan plan = training_preset("vsae/topk");
   plan.settings.auxk.coefficient = 0;
-  Sae sae;
-  sae.weights = {{"W_enc", as("w.enc").t()},
-                 {"b_enc", as("w.b_enc")},
-                 {"W_dec", as("w.dec_free")},
-                 {"b_dec", as("w.b_dec")}};
-  plan.config.d_in = plan.config.d_out = sae.weight("b_dec").size(0);
-  plan.config.d_sae = sae.weight("b_enc").size(0);
-  plan.config.k = golden_steps().at("k").get<double>();
-  sae.config = plan.config;
+  const Sae sae = golden_start(c, &plan);
   SaeStepSituation now;
   now.k = plan.config.k;
   now.kl = of.at("beta");
