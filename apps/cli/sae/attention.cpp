@@ -13,6 +13,7 @@
 #include "weir/sae/attention/feature_attribution.h"
 #include "weir/sae/attention/head_shares.h"
 #include "weir/sae/formats/sae_file.h"
+#include "weir/sae/splice/splice.h"
 #include "weir/tensor/convert.h"
 
 namespace weir::cli {
@@ -22,13 +23,12 @@ using Json = nlohmann::ordered_json;
 
 /// L of "blocks.L.attn.hook_z".
 int64_t layer_of(const Sae& sae) {
-  const std::string& hook = sae.config.hook;
-  const bool names_block = hook.rfind("blocks.", 0) == 0 && std::isdigit(hook[7]) != 0;
-  require(names_block,
+  const std::optional<int64_t> layer = layer_of_hook(sae.config.hook);
+  require(layer.has_value(),
           "expected a dictionary that says its hook, such as blocks.3.attn.hook_z; "
           "found '{}'",
-          hook);
-  return std::stoll(hook.substr(7));
+          sae.config.hook);
+  return *layer;
 }
 
 struct HeadsVerb {

@@ -17,6 +17,7 @@
 #include "weir/sae/dashboard/neuronpedia.h"
 #include "weir/sae/formats/sae_file.h"
 #include "weir/sae/harvest/harvest.h"
+#include "weir/sae/splice/splice.h"
 
 namespace weir::cli {
 namespace {
@@ -85,8 +86,7 @@ void export_neuronpedia(const DashboardVerb& verb, const LanguageModel& lm, cons
   NeuronpediaOptions options;
   options.model_id = sae.config.model.empty() ? verb.model.model : sae.config.model;
   for (char& c : options.model_id) c = c == '/' ? '-' : c;  // It names a folder.
-  if (sae.config.hook.rfind("blocks.", 0) == 0)
-    options.layer = std::stoll(sae.config.hook.substr(7));
+  options.layer = layer_of_hook(sae.config.hook).value_or(options.layer);
   options.source_set = !verb.source_set.empty()
                            ? verb.source_set
                            : fmt::format("weir-{}k", (sae.config.d_sae + 512) / 1024);

@@ -111,6 +111,12 @@ TEST_F(Splice, RefusesWhatItCannotDo) {
   EXPECT_NE(refusal([&] { edit_latents(at::zeros({2, 5}), {{5}}); }), "");
 }
 
+TEST(SpliceHook, NamesItsLayerWhateverAFileSays) {
+  EXPECT_EQ(layer_of_hook("blocks.12.attn.hook_z"), 12);
+  for (const char* other : {"", "hook_embed", "blocks.", "blocks.x.hook_resid_pre"})
+    EXPECT_FALSE(layer_of_hook(other)) << other;
+}
+
 // A dictionary that reconstructs exactly recovers everything; several at once are what each is
 // alone, and batches do not matter.
 TEST_F(Splice, CoreEvaluationOfAPerfectDictionary) {

@@ -21,8 +21,7 @@ at::Tensor written(const LanguageModel& lm, const Sae& sae, const at::Tensor& de
   const std::string& hook = written_hook(sae.config);
   const ModelConfig& config = lm.config();
   const Weights& weights = lm.transformer().weights();
-  int64_t layer = -1;
-  if (hook.rfind("blocks.", 0) == 0) layer = std::stoll(hook.substr(7));
+  const int64_t layer = layer_of_hook(hook).value_or(-1);
   const bool is_layer = layer >= 0 && layer < config.n_layers;
   for (const char* name : {"hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_mlp_out",
                            "hook_attn_out", "hook_embed"}) {

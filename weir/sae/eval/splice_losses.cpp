@@ -1,8 +1,5 @@
 #include "weir/sae/eval/splice_losses.h"
 
-#include <charconv>
-#include <optional>
-
 #include <ATen/ATen.h>
 
 #include "weir/base/error.h"
@@ -11,17 +8,6 @@
 
 namespace weir {
 namespace {
-
-/// L of "blocks.L...."; nothing for other places.
-std::optional<int64_t> layer_of(const std::string& hook) {
-  constexpr std::string_view kBlocks = "blocks.";
-  if (hook.rfind(kBlocks, 0) != 0) return std::nullopt;
-  int64_t layer = 0;
-  const char* first = hook.data() + kBlocks.size();
-  const auto [end, error] = std::from_chars(first, hook.data() + hook.size(), layer);
-  if (error != std::errc()) return std::nullopt;
-  return layer;
-}
 
 void check_same_places(const std::vector<const Sae*>& saes) {
   require(!saes.empty(), "evaluation: expected at least one dictionary");
@@ -37,7 +23,7 @@ void check_same_places(const std::vector<const Sae*>& saes) {
 class Arms {
  public:
   Arms(const LanguageModel& lm, const std::string& hook, const at::Tensor& tokens)
-      : lm_(lm), batch_{tokens, {}}, layer_(layer_of(hook)) {
+      : lm_(lm), batch_{tokens, {}}, layer_(layer_of_hook(hook)) {
     RunOptions options;
     options.logits = LogitsAt::kNone;
     if (layer_) {

@@ -1,5 +1,6 @@
 #include "weir/sae/splice/splice.h"
 
+#include <charconv>
 #include <memory>
 #include <optional>
 
@@ -38,6 +39,16 @@ at::Tensor where_masked(const at::Tensor& mask, const at::Tensor& changed, const
 }
 
 }  // namespace
+
+std::optional<int64_t> layer_of_hook(const std::string& hook) {
+  constexpr std::string_view kBlocks = "blocks.";
+  if (hook.rfind(kBlocks, 0) != 0) return std::nullopt;
+  int64_t layer = 0;
+  const char* first = hook.data() + kBlocks.size();
+  const auto [end, error] = std::from_chars(first, hook.data() + hook.size(), layer);
+  if (error != std::errc()) return std::nullopt;
+  return layer;
+}
 
 const std::string& written_hook(const SaeConfig& config) {
   return config.hook_out.empty() ? config.hook : config.hook_out;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,5 +39,7 @@ std::vector<NamedHook> splice(const Sae& sae, const SpliceOptions& options = {})
 
 /// Where it writes: hook_out, or its hook.
 const std::string& written_hook(const SaeConfig& config);
+/// L of "blocks.L...."; nothing for other places, whatever a file names.
+std::optional<int64_t> layer_of_hook(const std::string& hook);
 
 }  // namespace weir
