@@ -1,5 +1,7 @@
 #include "weir/io/toml.h"
 
+#include <string>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -27,6 +29,16 @@ TEST(Toml, TakesLettersOfAnyAlphabetInTextsAndComments) {
   EXPECT_EQ(tree["a"], "\"\xc3\xbc");
   EXPECT_EQ(tree["b"], "\xc3\xbc\n\xc3\xbc");
   EXPECT_THROW(parse_toml("[\n", "no name"), Error);
+}
+
+// toml++ 3.3 reads quotes within a broken number as part of it: what follows is outside of quotes.
+TEST(Toml, RefusesLettersWhereverABrokenTextPutsThem) {
+  const std::string quotes(9, '\'');
+  EXPECT_THROW(parse_toml("a = [1e-3\x1ft" + quotes + "x\xcf\x9f\n", "broken"), Error);
+  for (const char* letter : {"\xc3\xbc", "\xcf\x9f", "\xe6\x9d\xb1", "\xf0\x9f\x98\x80"}) {
+    EXPECT_THROW(parse_toml(std::string("a = [") + letter + "]", "value"), Error) << letter;
+    EXPECT_THROW(parse_toml(std::string(letter) + " = 1", "key"), Error) << letter;
+  }
 }
 
 TEST(Toml, SaysWhereItIsWrong) {
